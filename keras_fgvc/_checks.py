@@ -1,0 +1,94 @@
+"""Argument checks shared by the whole package.
+
+Each check names the argument, says what was expected and what came. They
+return nothing: a value that passes is used as the caller gave it.
+"""
+
+import numbers
+
+import keras
+import numpy as np
+
+
+def check_positive_int(name: str, value, minimum: int = 1) -> None:
+    """Raises unless `value` is an integer of at least `minimum`."""
+    is_integer = isinstance(value, numbers.Integral)
+    if not is_integer or isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` must be an integer. "
+            f"Received: {name}={value!r} (of type {type(value).__name__})."
+        )
+    if value < minimum:
+        raise ValueError(
+            f"`{name}` must be at least {minimum}. Received: {name}={value}."
+        )
+
+
+def check_in_range(name: str, value, low: float, high: float) -> None:
+    """Raises unless `value` is a number with low <= value <= high."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` must be a number. "
+            f"Received: {name}={value!r} (of type {type(value).__name__})."
+        )
+    if not low <= value <= high:
+        raise ValueError(
+            f"`{name}` must be between {low} and {high}. "
+            f"Received: {name}={value}."
+        )
+
+
+def check_choice(name: str, value, choices) -> None:
+    """Raises unless `value` is one of `choices`."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(
+            f"`{name}` must be one of {listed}. Received: {name}={value!r}."
+        )
+
+
+def check_size(name: str, value) -> None:
+    """Raises unless `value` is a (height, width) pair of positive integers."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(
+            f"`{name}` must be a pair (height, width). "
+            f"Received: {name}={value!r}."
+        )
+    for side in value:
+        check_positive_int(name, side)
+
+
+def check_rank(name: str, shape, rank: int, layout: str) -> None:
+    """Raises unless `shape` has `rank` axes; `layout` names them."""
+    if len(shape) != rank:
+        raise ValueError(
+            f"`{name}` must have {rank} axes, {layout}. "
+            f"Received: shape {tuple(shape)}."
+        )
+
+
+def check_channels_last() -> None:
+    """Raises when Keras is set to channels first, which nothing here takes."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "keras_fgvc works on channels-last images only. Received: the "
+            'global image data format "channels_first". Call '
+            'keras.config.set_image_data_format("channels_last") first.'
+        )
+
+
+def check_labels(labels, num_classes: int) -> None:
+    """Raises if a concrete label lies outside 0..num_classes-1.
+
+    Only NumPy arrays (and what converts to one for free) are read: inside a
+    compiled graph the values are not known yet.
+    """
+    labels = np.asarray(labels)
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise ValueError(
+            f"Labels must be integers from 0 to {num_classes - 1} "
+            f"(num_classes={num_classes}). Received: {wrong.flat[0]} and "
+            f"{wrong.size - 1} more outside. Count the classes again, or "
+            "number the labels from 0."
+        )
