@@ -1,0 +1,35 @@
+"""Fine-grained image recognition for Keras 3.
+
+Layers for your own model, complete published methods on any backbone, and
+what lies between a folder of photographs and a served model.
+"""
+
+from keras_fgvc import (
+    backbones,
+    data,
+    evaluation,
+    export,
+    layers,
+    metrics,
+    models,
+    ops,
+    recipes,
+    training,
+    visualization,
+)
+from keras_fgvc._version import __version__
+
+__all__ = [
+    "__version__",
+    "backbones",
+    "data",
+    "evaluation",
+    "export",
+    "layers",
+    "metrics",
+    "models",
+    "ops",
+    "recipes",
+    "training",
+    "visualization",
+]

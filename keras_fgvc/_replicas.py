@@ -1,0 +1,55 @@
+"""All that differs between one device and many.
+
+Everything else in the package is written for one device. Under a
+`tf.distribute` strategy a step runs once per replica on its share of the
+batch; the functions here make what a loss reads and writes the same as in
+one step over the joined batch. On other backends, on one device and while a
+graph is being built they change nothing.
+"""
+
+import keras
+from keras import ops
+
+
+def _replica_context():
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    if not tf.distribute.has_strategy():
+        return None
+    # None in cross-replica context: a model being built inside scope().
+    return tf.distribute.get_replica_context()
+
+
+def num_replicas() -> int:
+    """Number of replicas that take part in the current step (1 if alone)."""
+    context = _replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def join_batch(tensor):
+    """Joins the replicas' shares of a batch, in replica order.
+
+    Differentiable: each replica places its share in a buffer of zeros and the
+    buffers are summed, so a gradient finds its way back to the share it came
+    from. Shares must be of equal size (training batches drop the remainder).
+
+    Args:
+        tensor: `(batch, ...)`, this replica's share.
+
+    Returns:
+        `(replicas * batch, ...)`, the same on each replica.
+    """
+    if num_replicas() == 1:
+        return tensor
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    place = ops.one_hot(
+        context.replica_id_in_sync_group, num_replicas(), dtype=tensor.dtype
+    )
+    shape = (-1,) + (1,) * len(tensor.shape)
+    buffer = ops.reshape(place, shape) * ops.expand_dims(tensor, 0)
+    joined = context.all_reduce(tf.distribute.ReduceOp.SUM, buffer)
+    return ops.reshape(joined, (-1, *tensor.shape[1:]))

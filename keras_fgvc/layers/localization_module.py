@@ -1,0 +1,174 @@
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import check_in_range, check_rank, check_size
+
+STEM_STRIDE = 4
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class LocalizationModule(keras.layers.Layer):
+    """Finds the object's box with a few early layers on a tiny image.
+
+    Trained without boxes: it learns to predict the map of mean activations of
+    a trained classifier's last layer, which is high on the object. The image
+    is resized so that the stem, at stride 4, leaves a map one cell larger on
+    each side than `output_size` (64x64 for 14x14); a 3x3 convolution gives
+    one channel. The box is the tight rectangle around all cells that reach
+    `threshold` after min-max normalisation.
+
+    Source: Hanselmann and Ney, "ELoPE: Fine-Grained Visual Classification
+    with Efficient Localization, Pooling and Embedding", WACV 2020,
+    https://arxiv.org/abs/1911.07344, section 5.
+
+    Args:
+        output_size: Pair `(height, width)` of the heat map. Defaults to
+            (14, 14).
+        threshold: Value (tau) of the normalised heat map from which a cell
+            belongs to the object, 0 to 1. Defaults to 0.3 (the paper's for
+            birds; 0.2 for cars and aircraft).
+        min_size: Share of the image's height or width below which a box is
+            taken for a failure and replaced by the whole image. Defaults to
+            10 pixels of 448.
+        stem: `keras.Model` from raw pixels 0..255 to feature maps at stride
+            4; best the first stage of the classifier itself (in ELoPE that
+            of a ResNet-50). `None`, the default, makes three small
+            convolutions.
+        enabled: Whether boxes are used from the start. An untrained module
+            has nothing to say: with `False`, the default, it returns the
+            whole image as the box until `enable()` is called. The switch is a
+            weight, so it is saved with the others.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        images: Raw pixels 0..255.
+
+    Input shape:
+        `(batch, height, width, 3)`; height and width may be unknown.
+
+    Output shape:
+        A pair: the heat map `(batch, output_height, output_width)`, not
+        normalised; the box `(batch, 1, 4)`, `[y_min, x_min, y_max, x_max]`
+        from 0 to 1 of the image, without gradient.
+
+    Raises:
+        ValueError: If an argument is out of range or the input does not have
+            four axes.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.layers import LocalizationModule, PartCrop
+
+    images = np.random.uniform(0, 255, (2, 96, 96, 3)).astype("float32")
+    heatmap, boxes = LocalizationModule()(images)  # (2, 14, 14), (2, 1, 4)
+    crops = PartCrop((96, 96))([images, boxes])  # (2, 1, 96, 96, 3)
+    ```
+    """
+
+    def __init__(
+        self,
+        output_size=(14, 14),
+        *,
+        threshold: float = 0.3,
+        min_size: float = 10 / 448,
+        stem: keras.Model | None = None,
+        enabled: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_size("output_size", output_size)
+        check_in_range("threshold", threshold, 0.0, 1.0)
+        check_in_range("min_size", min_size, 0.0, 1.0)
+        self.output_size = tuple(output_size)
+        self.threshold = threshold
+        self.min_size = min_size
+        self.stem = stem
+        self.enabled = enabled
+
+    def build(self, input_shape):
+        check_rank("images", input_shape, 4, "(batch, height, width, channels)")
+        self.features = self._default_stem() if self.stem is None else self.stem
+        self.head = keras.layers.Conv2D(
+            1, 3, dtype=self.dtype_policy, name="head"
+        )
+        working = (*self._working_size, input_shape[-1])
+        if not self.features.built:
+            self.features.build((None, *working))
+        shape = self.features.compute_output_shape((None, *working))
+        self.head.build(shape)
+        self.switch = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(float(self.enabled)),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            name="switch",
+        )
+
+    @property
+    def _working_size(self):
+        # The 3x3 convolution without padding takes one cell off each side.
+        return tuple((side + 2) * STEM_STRIDE for side in self.output_size)
+
+    def _default_stem(self):
+        conv = keras.layers.Conv2D
+        options = {
+            "padding": "same",
+            "activation": "relu",
+            "kernel_initializer": "he_normal",
+            "dtype": self.dtype_policy,
+        }
+        layers = [
+            keras.layers.Rescaling(1 / 127.5, -1.0, dtype=self.dtype_policy),
+            conv(32, 3, strides=2, **options),
+            conv(64, 3, strides=2, **options),
+            conv(64, 3, **options),
+        ]
+        return keras.Sequential(layers, name="stem")
+
+    def call(self, images, training=False):
+        small = keras_ops.image.resize(
+            images, self._working_size, data_format="channels_last"
+        )
+        heatmap = self.head(self.features(small, training=training))
+        # A stem that does not pad leaves a smaller map.
+        if tuple(heatmap.shape[1:3]) != self.output_size:
+            heatmap = keras_ops.image.resize(
+                heatmap, self.output_size, data_format="channels_last"
+            )
+        heatmap = keras_ops.cast(heatmap[..., 0], "float32")
+        return heatmap, self._boxes(heatmap)
+
+    def _boxes(self, heatmap):
+        normalized = ops.minmax_normalize(keras_ops.stop_gradient(heatmap))
+        boxes = ops.heatmap_to_box(normalized, self.threshold, self.min_size)
+        whole = keras_ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
+        switch = keras_ops.convert_to_tensor(self.switch)
+        boxes = keras_ops.where(switch > 0.5, boxes, whole)
+        return keras_ops.expand_dims(boxes, 1)
+
+    def enable(self, value: bool = True) -> None:
+        """Turns the boxes on (or, with `False`, back to the whole image)."""
+        self.switch.assign(float(value))
+
+    def compute_output_shape(self, input_shape):
+        batch = input_shape[0]
+        return (batch, *self.output_size), (batch, 1, 4)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "output_size": self.output_size,
+            "threshold": self.threshold,
+            "min_size": self.min_size,
+            "stem": keras.saving.serialize_keras_object(self.stem),
+            "enabled": self.enabled,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        stem = keras.saving.deserialize_keras_object(config["stem"])
+        return cls(**{**config, "stem": stem})

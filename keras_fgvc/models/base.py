@@ -1,0 +1,236 @@
+"""What the five methods share: losses by name, metrics, stages, config.
+
+A method builds a functional graph from raw images to a dict of named outputs
+and says in `loss_terms` what it minimises; the standard `fit`, `evaluate`,
+`predict`, `save` and `export` do the rest.
+"""
+
+import keras
+from keras import ops
+
+from keras_fgvc._checks import check_channels_last, check_positive_int
+from keras_fgvc._replicas import num_replicas
+
+
+class _Monitors:
+    """Holds metrics that are neither weights nor part of a saved file.
+
+    Keras tracks and saves any metric it finds in a model's attributes; what
+    only watches the training must not change the layout of a weights file.
+    """
+
+    def __init__(self):
+        self.terms = {}  # name of a loss term -> keras.metrics.Mean
+        self.localization = []  # metrics that need boxes or heat maps
+
+
+class FineGrainedModel(keras.Model):
+    """Base of all methods: a functional graph whose losses are its own.
+
+    A subclass builds its graph, calls `super().__init__(inputs, outputs,
+    ...)` with a dict of outputs that has `"probabilities"`, and implements
+    `loss_terms`.
+
+    - `compile(optimizer, metrics=[...])` takes no loss. Metrics see
+      `(labels, probabilities)`; those of `keras_fgvc.metrics` see the whole
+      dicts.
+    - Targets are integer labels `(batch,)`, or a dict with `"label"` and
+      whatever else a metric wants (`"box"`).
+    - `loss_weights` maps the name of each active loss term to its weight.
+      Each term is shown by name in the progress bar and the history. After a
+      change of it, `compile` again.
+    - `stages` names the phases of the method's training; `begin_stage(name)`
+      makes the model ready for one: what trains, what is minimised.
+
+    Args:
+        inputs: Symbolic images `(batch, height, width, 3)`.
+        outputs: Dict of symbolic outputs.
+        num_classes: Integer, the number of classes.
+        **kwargs: `name` and the like, as for `keras.Model`.
+    """
+
+    stages = ("classifier",)
+
+    def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.num_classes = num_classes
+        self.loss_weights = {"cross_entropy": 1.0}
+        self.stage = self.stages[0]
+        self._monitors = _Monitors()
+
+    def loss_terms(self, labels, outputs, training: bool) -> dict:
+        """The terms of the loss, before their weights.
+
+        Args:
+            labels: `(batch,)` integers.
+            outputs: The model's outputs by name.
+            training: Whether this is a training step; layers that keep state
+                for a loss must change it only then.
+
+        Returns:
+            Dict from name to `(batch,)`, one value an image, which
+            `sample_weight` weighs, or to a scalar, which it does not. It has
+            each name of `loss_weights`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `loss_terms`."
+        )
+
+    def begin_stage(self, name: str) -> None:
+        """Makes the model ready for a stage of its training.
+
+        Sets what trains and what is minimised; `compile` afterwards.
+
+        Args:
+            name: One of `stages`.
+
+        Raises:
+            ValueError: If the model has no such stage.
+        """
+        if name not in self.stages:
+            raise ValueError(
+                f"{type(self).__name__} has the stages "
+                f"{', '.join(self.stages)}. Received: {name!r}."
+            )
+        self.stage = name
+
+    # ---- Keras's own training loop, told where to look ----
+
+    def compile(
+        self, optimizer="rmsprop", *, loss=None, metrics=None, **kwargs
+    ):
+        """Compiles as `keras.Model.compile` does, without a loss.
+
+        Args:
+            optimizer: As in `keras.Model.compile`.
+            loss: Must stay `None`: the losses are part of the model.
+            metrics: List of metrics. Those of `keras_fgvc.metrics` receive
+                the dicts of targets and outputs, all others the labels and
+                `"probabilities"`.
+            **kwargs: As in `keras.Model.compile`.
+        """
+        if loss is not None:
+            raise ValueError(
+                f"The losses of {type(self).__name__} are part of the model: "
+                f"call `compile` without `loss`. Received: loss={loss!r}. "
+                "Their weights are in `model.loss_weights`."
+            )
+        metrics = list(metrics or [])
+        needs = [getattr(m, "needs_outputs", False) for m in metrics]
+        plain = [m for m, need in zip(metrics, needs, strict=True) if not need]
+        monitors = self._monitors
+        monitors.localization = [
+            m for m, need in zip(metrics, needs, strict=True) if need
+        ]
+        monitors.terms = {
+            name: keras.metrics.Mean(name=name) for name in self.loss_weights
+        }
+        super().compile(optimizer, metrics=plain or None, **kwargs)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config:
+            config["metrics"] = (config.get("metrics") or []) + [
+                keras.saving.serialize_keras_object(metric)
+                for metric in self._monitors.localization
+            ]
+        return config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        del x
+        terms = self.loss_terms(_labels(y), y_pred, training)
+        total = 0.0
+        for name, weight in self.loss_weights.items():
+            term = _mean_over_images(terms[name], sample_weight)
+            if name in self._monitors.terms:
+                self._monitors.terms[name].update_state(term)
+            total = total + weight * term
+        # Each replica's mean counts once among all of them; Keras scales
+        # `self.losses` (regularisers) itself.
+        total = total / num_replicas()
+        for loss in self.losses:
+            total = total + ops.sum(ops.cast(loss, total.dtype))
+        return total
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        for metric in self._monitors.localization:
+            metric.update_state(y, y_pred, sample_weight)
+        return super().compute_metrics(
+            x, _labels(y), y_pred["probabilities"], sample_weight
+        )
+
+    @property
+    def metrics(self):
+        own = [*self._monitors.terms.values(), *self._monitors.localization]
+        return [*super().metrics, *own]
+
+    # ---- config ----
+
+    def get_config(self):
+        # Not super().get_config(): it would list the graph's layers, which
+        # the constructor builds again.
+        policy = keras.saving.serialize_keras_object(self.dtype_policy)
+        return {
+            "name": self.name,
+            "dtype": policy,
+            "num_classes": self.num_classes,
+            "stage": self.stage,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the graph under the saved precision, in the saved stage."""
+        config = dict(config)
+        stage = config.pop("stage")
+        policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
+        if isinstance(config.get("backbone"), dict):
+            config["backbone"] = keras.saving.deserialize_keras_object(
+                config["backbone"], custom_objects=custom_objects
+            )
+        current = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = cls(**config)
+        finally:
+            keras.config.set_dtype_policy(current)
+        model.begin_stage(stage)
+        return model
+
+
+def check_model_arguments(num_classes) -> None:
+    """The checks every method makes before it builds its graph."""
+    check_channels_last()
+    check_positive_int("num_classes", num_classes, minimum=2)
+
+
+def backbone_config(backbone):
+    """A backbone as a config value: its name, or the serialised model."""
+    if isinstance(backbone, str):
+        return backbone
+    return keras.saving.serialize_keras_object(backbone)
+
+
+def cross_entropy(labels, outputs):
+    """Softmax cross-entropy of each image, `(batch,)`, in float32."""
+    logits = ops.cast(outputs["logits"], "float32")
+    return keras.losses.sparse_categorical_crossentropy(
+        labels, logits, from_logits=True
+    )
+
+
+def _labels(targets):
+    return targets["label"] if isinstance(targets, dict) else targets
+
+
+def _mean_over_images(term, sample_weight):
+    if len(term.shape) == 1 and sample_weight is not None:
+        weights = ops.cast(ops.reshape(sample_weight, (-1,)), term.dtype)
+        term = term * weights
+    return ops.mean(term)

@@ -1,0 +1,116 @@
+"""The plain fine-tune that every table of results needs in its first row."""
+
+import keras
+
+from keras_fgvc import backbones
+from keras_fgvc._checks import check_choice, check_in_range
+from keras_fgvc.models.base import (
+    FineGrainedModel,
+    backbone_config,
+    check_model_arguments,
+    cross_entropy,
+)
+
+POOLING = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class Baseline(FineGrainedModel):
+    """A backbone, global pooling and one fully connected layer.
+
+    ```
+    image (b, h, w, 3) -> backbone -> feature_map (b, h/32, w/32, c)
+      -> pooling (b, c) -> dropout -> logits (b, classes) -> probabilities
+    ```
+
+    Args:
+        backbone: A name of `keras_fgvc.backbones.available()` or any
+            `keras.Model` from raw pixels 0..255 to feature maps.
+        num_classes: Integer, the number of classes.
+        pooling: `"average"` (default) or `"max"`.
+        dropout_rate: Share of pooled features dropped in training.
+            Defaults to 0.
+        tap: Stride or layer name of the feature map. Defaults to 32.
+        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, see
+            `keras_fgvc.backbones.build`.
+        **kwargs: `name` and the like.
+
+    Outputs:
+        `"probabilities"` and `"logits"` `(batch, classes)`;
+        `"mean_activation"` `(batch, i, j)`, the channel mean of the last
+        feature map, which is high on the object.
+
+    Raises:
+        ValueError: If an argument is not as described.
+
+    Example:
+
+    ```python
+    from keras_fgvc.models import Baseline
+
+    model = Baseline("mobilenet_v2", num_classes=200)
+    model.compile("adam", metrics=["accuracy"])
+    ```
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes: int,
+        *,
+        pooling: str = "average",
+        dropout_rate: float = 0.0,
+        tap=32,
+        weights: str | None = None,
+        batch_norm: str = "frozen",
+        **kwargs,
+    ):
+        # ---- check ----
+        check_model_arguments(num_classes)
+        check_choice("pooling", pooling, POOLING)
+        check_in_range("dropout_rate", dropout_rate, 0.0, 1.0)
+
+        # ---- graph ----
+        features = backbones.build(
+            backbone, taps=(tap,), weights=weights, batch_norm=batch_norm
+        )
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        feature_map = features(image)
+        pooled = POOLING[pooling](name="pooling")(feature_map)
+        pooled = keras.layers.Dropout(dropout_rate, name="dropout")(pooled)
+        logits = keras.layers.Dense(num_classes, name="logits")(pooled)
+        probabilities = keras.layers.Softmax(
+            dtype="float32", name="probabilities"
+        )(logits)
+        outputs = {
+            "probabilities": probabilities,
+            "logits": logits,
+            "mean_activation": keras.ops.mean(feature_map, axis=-1),
+        }
+        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+
+        # ---- config ----
+        self.backbone = backbone
+        self.pooling = pooling
+        self.dropout_rate = dropout_rate
+        self.tap = tap
+        self.batch_norm = batch_norm
+
+    def loss_terms(self, labels, outputs, training):
+        return {"cross_entropy": cross_entropy(labels, outputs)}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": backbone_config(self.backbone),
+            "pooling": self.pooling,
+            "dropout_rate": self.dropout_rate,
+            "tap": self.tap,
+            # A saved file brings its own weights.
+            "weights": None,
+            "batch_norm": self.batch_norm,
+        }

@@ -1,0 +1,317 @@
+"""ELoPE: localise on a tiny image, crop, pool k maxima, embed, classify.
+
+Hanselmann and Ney, "ELoPE: Fine-Grained Visual Classification with Efficient
+Localization, Pooling and Embedding", WACV 2020,
+https://arxiv.org/abs/1911.07344.
+
+| paper          | here                               | where              |
+|----------------|------------------------------------|--------------------|
+| K, w_k         | `k`, `pooling` layer's rank_weights| eq. 3, 4           |
+| f(x_n)         | `"embedding"`, L2-normalised       | section 4.1        |
+| mu_c           | `embedding_loss.means`             | eq. 6 to 8         |
+| alpha          | `mean_rate`                        | eq. 6              |
+| gamma, m       | `between_weight`, `margin`         | eq. 10             |
+| lambda         | `embedding_weight`                 | eq. 1              |
+| tau            | `threshold`                        | section 5          |
+
+```
+image (b, H, W, 3)
+  -> localizer  -> heatmap (b, 14, 14), boxes (b, 1, 4)
+  -> crop       -> (b, image_size, image_size, 3)
+  -> features   -> feature_map (b, i, j, c)
+  -> pooling    -> (b, c)
+  -> embedding  -> (b, 512), batch norm, PReLU
+  -> logits     -> probabilities (b, classes)
+```
+"""
+
+import keras
+
+from keras_fgvc import backbones
+from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.layers import (
+    ClassMeanEmbeddingLoss,
+    GlobalKMaxPooling,
+    LocalizationModule,
+    PartCrop,
+)
+from keras_fgvc.models.base import (
+    FineGrainedModel,
+    backbone_config,
+    check_model_arguments,
+    cross_entropy,
+)
+
+STEM_TAP = 4
+# What each stage minimises; "embedding" gets the model's own weight.
+STAGE_TERMS = {
+    "classifier": ("cross_entropy", "embedding"),
+    "localizer": ("heatmap",),
+    "crops": ("cross_entropy", "embedding"),
+    "weighted": ("cross_entropy", "embedding"),
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class ELoPE(FineGrainedModel):
+    """Three light parts around any backbone, one pass through it.
+
+    Global k-max pooling, an embedding layer trained by class means, and a
+    localiser that crops the image before the backbone sees it. The loss is
+    `cross_entropy + embedding_weight * embedding` (eq. 1).
+
+    Training has four stages (`keras_fgvc.training.fit` runs them in order):
+
+    - `classifier`: backbone and head on whole images;
+    - `localizer`: the classifier is frozen, the localiser starts as a copy of
+      its first stage and learns its mean feature map (smooth L1);
+    - `crops`: the localiser is frozen and switched on, the classifier goes on
+      training on its crops;
+    - `weighted`: the pooling's rank weights are released (eq. 4).
+
+    Args:
+        backbone: A name of `keras_fgvc.backbones.available()` or any
+            `keras.Model` from raw pixels 0..255 to feature maps.
+        num_classes: Integer, the number of classes.
+        image_size: Side in pixels of the square that the backbone sees.
+            Images may come larger: the crop is cut from what comes.
+            Defaults to 448.
+        pooling: `"k_max"` (default) or `"average"`, for the ablation.
+        k: Number of maxima, see `GlobalKMaxPooling`. Defaults to 4.
+        embedding_dim: Width of the embedding. Defaults to 512.
+        embedding_weight: Weight of the embedding loss (lambda). Defaults to
+            2; 0 leaves the plain cross-entropy.
+        mean_rate, between_weight, margin, renormalize: See
+            `ClassMeanEmbeddingLoss`.
+        localize: Whether the model has a localiser. Defaults to `True`.
+        threshold: Share of the heat map's range (tau) from which a cell
+            belongs to the object. Defaults to 0.3; the paper has 0.2 for
+            cars and aircraft.
+        tap: Stride or layer name of the pooled feature map. Defaults to 32.
+        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        **kwargs: `name` and the like.
+
+    Outputs:
+        `"probabilities"`, `"logits"` `(batch, classes)`; `"embedding"`
+        `(batch, embedding_dim)`; `"mean_activation"` `(batch, i, j)`, the
+        channel mean of the last feature map; with a localiser `"boxes"`
+        `(batch, 1, 4)` and `"heatmap"` `(batch, 14, 14)`.
+
+    Raises:
+        ValueError: If an argument is not as described, or the backbone has no
+            feature map at stride 4 for the localiser to start from.
+
+    Example:
+
+    ```python
+    from keras_fgvc.models import ELoPE
+
+    model = ELoPE("mobilenet_v2", num_classes=200, image_size=96)
+    model.compile("adam", metrics=["accuracy"])
+    ```
+    """
+
+    stages = tuple(STAGE_TERMS)
+
+    def __init__(
+        self,
+        backbone,
+        num_classes: int,
+        *,
+        image_size: int = 448,
+        pooling: str = "k_max",
+        k: int = 4,
+        embedding_dim: int = 512,
+        embedding_weight: float = 2.0,
+        mean_rate: float = 0.5,
+        between_weight: float = 16.0,
+        margin: float = 0.75,
+        renormalize: bool = False,
+        localize: bool = True,
+        threshold: float = 0.3,
+        tap=32,
+        weights: str | None = None,
+        batch_norm: str = "frozen",
+        **kwargs,
+    ):
+        # ---- check ----
+        check_model_arguments(num_classes)
+        check_positive_int("image_size", image_size)
+        check_positive_int("embedding_dim", embedding_dim)
+        check_choice("pooling", pooling, ("k_max", "average"))
+        check_in_range("embedding_weight", embedding_weight, 0.0, float("inf"))
+
+        # ---- graph ----
+        features = backbones.build(
+            backbone,
+            taps=(tap,),
+            weights=weights,
+            batch_norm=batch_norm,
+            name="features",
+        )
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        outputs, localizer = {}, None
+        if localize:
+            localizer = LocalizationModule(
+                threshold=threshold,
+                stem=backbones.clone_stem(features, STEM_TAP),
+                name="localizer",
+            )
+            outputs["heatmap"], outputs["boxes"] = localizer(image)
+            seen = _crop(image, outputs["boxes"], image_size)
+        else:
+            seen = keras.layers.Resizing(
+                image_size, image_size, dtype="float32", name="whole"
+            )(image)
+        feature_map = features(seen)
+        outputs.update(
+            _classify(feature_map, num_classes, pooling, k, embedding_dim)
+        )
+        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        self.features = features
+        self.localizer = localizer
+        self.embedding_loss = ClassMeanEmbeddingLoss(
+            num_classes,
+            rate=mean_rate,
+            between_weight=between_weight,
+            margin=margin,
+            renormalize=renormalize,
+            name="embedding_loss",
+        )
+        self.embedding_loss.build((None, embedding_dim))
+
+        # ---- config ----
+        self.backbone = backbone
+        self.image_size = image_size
+        self.pooling = pooling
+        self.k = k
+        self.embedding_dim = embedding_dim
+        self.embedding_weight = embedding_weight
+        self.mean_rate = mean_rate
+        self.between_weight = between_weight
+        self.margin = margin
+        self.renormalize = renormalize
+        self.localize = localize
+        self.threshold = threshold
+        self.tap = tap
+        self.batch_norm = batch_norm
+        if not localize:
+            self.stages = ("classifier", "weighted")
+        if pooling != "k_max":
+            self.stages = tuple(s for s in self.stages if s != "weighted")
+        self._set_up("classifier")
+
+    def loss_terms(self, labels, outputs, training):
+        terms = {}
+        if "cross_entropy" in self.loss_weights:
+            terms["cross_entropy"] = cross_entropy(labels, outputs)
+        if "embedding" in self.loss_weights:
+            terms["embedding"] = self.embedding_loss(
+                outputs["embedding"], labels, training=training
+            )
+        if "heatmap" in self.loss_weights:
+            terms["heatmap"] = _heatmap_loss(outputs)
+        return terms
+
+    def begin_stage(self, name):
+        """See `FineGrainedModel.begin_stage`.
+
+        `"localizer"` copies the classifier's first stage into the localiser;
+        `"crops"` and `"weighted"` switch the localiser on.
+        """
+        super().begin_stage(name)
+        self._set_up(name)
+        if self.localizer is None:
+            return
+        if name == "localizer":
+            backbones.copy_weights(self.features, self.localizer.stem)
+        self.localizer.enable(name in ("crops", "weighted"))
+
+    def _set_up(self, stage):
+        weights = {
+            "cross_entropy": 1.0,
+            "embedding": self.embedding_weight,
+            "heatmap": 1.0,
+        }
+        self.loss_weights = {
+            term: weights[term] for term in STAGE_TERMS[stage] if weights[term]
+        }
+        localizing = stage == "localizer"
+        for layer in self.layers:
+            trains = (layer is self.localizer) == localizing
+            backbones.set_trainable(layer, trains, batch_norm="train")
+        if self.localizer is not None:
+            self._freeze_if(self.localizer.stem, localizing)
+        self._freeze_if(self.features, not localizing)
+        self.get_layer("pooling").trainable = stage == "weighted"
+
+    def _freeze_if(self, model, trains):
+        backbones.set_trainable(model, trains, batch_norm=self.batch_norm)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": backbone_config(self.backbone),
+            "image_size": self.image_size,
+            "pooling": self.pooling,
+            "k": self.k,
+            "embedding_dim": self.embedding_dim,
+            "embedding_weight": self.embedding_weight,
+            "mean_rate": self.mean_rate,
+            "between_weight": self.between_weight,
+            "margin": self.margin,
+            "renormalize": self.renormalize,
+            "localize": self.localize,
+            "threshold": self.threshold,
+            "tap": self.tap,
+            # A saved file brings its own weights.
+            "weights": None,
+            "batch_norm": self.batch_norm,
+        }
+
+
+def _crop(image, boxes, size):
+    # In float32 also under mixed precision: pixels and boxes need the digits.
+    crops = PartCrop((size, size), dtype="float32", name="crop")([image, boxes])
+    # (b, 1, size, size, 3) -> (b, size, size, 3): the one box of each image
+    return keras.layers.Reshape((size, size, 3), dtype="float32")(crops)
+
+
+def _classify(feature_map, num_classes, pooling, k, embedding_dim):
+    """Feature map to the classifier's outputs, by name."""
+    if pooling == "k_max":
+        pool = GlobalKMaxPooling(k, weighted=True, name="pooling")
+    else:
+        pool = keras.layers.GlobalAveragePooling2D(name="pooling")
+    embedding = keras.layers.Dense(embedding_dim, name="embedding")(
+        pool(feature_map)
+    )
+    hidden = keras.layers.BatchNormalization(
+        momentum=0.9, synchronized=True, name="embedding_norm"
+    )(embedding)
+    hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
+    logits = keras.layers.Dense(num_classes, name="logits")(hidden)
+    return {
+        "probabilities": keras.layers.Softmax(
+            dtype="float32", name="probabilities"
+        )(logits),
+        "logits": logits,
+        "embedding": hidden,
+        "mean_activation": keras.ops.mean(feature_map, axis=-1),
+    }
+
+
+def _heatmap_loss(outputs):
+    """Smooth L1 of each image to the classifier's mean activation, `(b,)`."""
+    predicted = outputs["heatmap"]
+    target = keras.ops.stop_gradient(outputs["mean_activation"])
+    target = keras.ops.cast(target, "float32")
+    target = keras.ops.image.resize(
+        target[..., None],
+        tuple(predicted.shape[1:3]),
+        data_format="channels_last",
+    )[..., 0]
+    # Huber with delta 1 is the smooth L1 of Fast R-CNN.
+    loss = keras.losses.huber(target, predicted, delta=1.0)
+    return keras.ops.mean(loss, axis=-1)

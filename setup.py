@@ -1,0 +1,52 @@
+"""Package metadata; build system and tool settings are in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+# Read, not imported: the package needs its dependencies to be imported.
+VERSION = re.search(
+    r'__version__ = "([^"]+)"',
+    (HERE / "keras_fgvc" / "_version.py").read_text(encoding="utf-8"),
+).group(1)
+
+setup(
+    name="keras-fgvc",
+    version=VERSION,
+    description="Fine-grained image recognition for Keras 3: layers and "
+    "complete published methods.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["keras_fgvc", "keras_fgvc.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "absl-py",
+        "keras>=3.12",
+        "numpy",
+        "tensorflow>=2.18",
+    ],
+    extras_require={
+        # importlib_resources, scipy and OpenCV are what tensorflow-datasets
+        # 4.9 imports and does not require.
+        "data": [
+            "importlib_resources",
+            "opencv-python-headless",
+            "scipy",
+            "tensorflow-datasets",
+        ],
+        "demo": ["matplotlib", "scikit-learn"],
+        "hub": ["keras-hub"],
+        "train": ["tensorboard"],
+        "test": [
+            "jax",
+            "pillow",
+            "pytest",
+            "pytest-xdist",
+            # Another minor version may format differently.
+            "ruff>=0.17,<0.18",
+        ],
+    },
+)

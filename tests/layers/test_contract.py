@@ -1,0 +1,86 @@
+"""Every public layer against the contract; a layer without a case fails."""
+
+import keras
+import pytest
+
+from keras_fgvc import layers
+from tests.contract import Case, check_layer
+
+
+def features(rng):
+    return (rng.uniform(-1, 1, (2, 5, 7, 3)).astype("float32"),)
+
+
+def features_and_boxes(rng):
+    low = rng.uniform(0.0, 0.4, (2, 3, 2))
+    high = rng.uniform(0.5, 1.0, (2, 3, 2))
+    boxes = keras.ops.convert_to_numpy(
+        keras.ops.concatenate([low, high], axis=-1)
+    ).astype("float32")
+    return (*features(rng), boxes)
+
+
+def embeddings_and_labels(rng):
+    embeddings = rng.normal(size=(7, 5)).astype("float32")
+    return embeddings, rng.integers(0, 3, 7).astype("int32")
+
+
+def images(rng):
+    return (rng.uniform(0, 255, (2, 31, 37, 3)).astype("float32"),)
+
+
+CASES = {
+    "GlobalKMaxPooling": Case(
+        layers.GlobalKMaxPooling,
+        {"k": 3, "weighted": True},
+        features,
+        trains=("rank_weights",),
+    ),
+    "ROIAlign": Case(
+        layers.ROIAlign,
+        {"output_size": (3, 2), "samples": 3},
+        features_and_boxes,
+        takes_list=True,
+    ),
+    "PartCrop": Case(
+        layers.PartCrop,
+        {"output_size": (3, 2), "source": "features"},
+        features_and_boxes,
+        takes_list=True,
+    ),
+    "ClassMeanEmbeddingLoss": Case(
+        layers.ClassMeanEmbeddingLoss,
+        {
+            "num_classes": 3,
+            "rate": 0.4,
+            "between_weight": 7.0,
+            "margin": 0.6,
+            "renormalize": True,
+            "seed": 5,
+        },
+        embeddings_and_labels,
+        trains=("means",),
+        dtype_kept=False,
+    ),
+    "LocalizationModule": Case(
+        layers.LocalizationModule,
+        {
+            "output_size": (5, 4),
+            "threshold": 0.4,
+            "min_size": 0.1,
+            "enabled": True,
+        },
+        images,
+        trains=("kernel", "bias"),
+        dtype_kept=False,
+    ),
+}
+
+
+def test_every_layer_has_a_case():
+    assert set(CASES) == set(layers.__all__)
+
+
+@pytest.mark.parametrize("name", layers.__all__)
+def test_contract(name, tmp_path):
+    check_layer(CASES[name], tmp_path)

@@ -1,0 +1,58 @@
+"""Runs the tests on each Keras backend named; one summary line for each.
+
+    python tests/run_backends.py tensorflow jax torch
+
+TensorFlow runs everything. The others run what must work on every backend:
+the mathematics, layers, losses, models, backbones and metrics.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+TESTS = pathlib.Path(__file__).parent
+EVERYWHERE = (
+    "ops",
+    "layers",
+    "losses",
+    "models",
+    "backbones",
+    "test_backbones.py",
+    "test_metrics.py",
+)
+
+
+def run(backend):
+    """Runs one backend's tests; returns the exit code and the last line."""
+    chosen = [TESTS]
+    if backend != "tensorflow":
+        chosen = [TESTS / name for name in EVERYWHERE]
+        chosen = [path for path in chosen if path.exists()]
+    command = [sys.executable, "-m", "pytest", "-n", "2", *map(str, chosen)]
+    print(f"==== {backend} ====", flush=True)
+    process = subprocess.Popen(
+        command,
+        cwd=TESTS.parent,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    last = ""
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        last = line.strip() or last
+    return process.wait(), last
+
+
+def main():
+    backends = sys.argv[1:] or ["tensorflow"]
+    results = {backend: run(backend) for backend in backends}
+    print("==== summary ====")
+    for backend, (_, last) in results.items():
+        print(f"{backend}: {last}")
+    sys.exit(max(code for code, _ in results.values()))
+
+
+if __name__ == "__main__":
+    main()
