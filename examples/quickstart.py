@@ -127,11 +127,12 @@ def show_and_serve(model, digits, workdir):
     images, truth = test.images[:24], test.boxes[:24]
     outputs = model.predict(images, verbose=0)
     guesses = outputs["probabilities"].argmax(axis=1)
+    pairs = zip(test.labels[:24], guesses, strict=True)
     picture = workdir / "localization.png"
     visualization.save_grid(
         picture,
         images,
-        titles=[f"is {a}, said {b}" for a, b in zip(test.labels, guesses)],
+        titles=[f"is {a}, said {b}" for a, b in pairs],
         true_boxes=truth,
         boxes=outputs["boxes"][:, 0],
     )

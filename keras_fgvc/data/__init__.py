@@ -1,0 +1,25 @@
+"""Data sets and the input pipeline."""
+
+from keras_fgvc.data.augment import Augmentation
+from keras_fgvc.data.catalogue import available
+from keras_fgvc.data.cluttered_digits import cluttered_digits
+from keras_fgvc.data.examples import Examples
+from keras_fgvc.data.images import decode_and_resize
+from keras_fgvc.data.labeled_images import LabeledImages
+from keras_fgvc.data.load import info, load
+from keras_fgvc.data.open_dataset import open_dataset
+from keras_fgvc.data.report import Problem, Report
+
+__all__ = [
+    "Augmentation",
+    "Examples",
+    "LabeledImages",
+    "Problem",
+    "Report",
+    "available",
+    "cluttered_digits",
+    "decode_and_resize",
+    "info",
+    "load",
+    "open_dataset",
+]

@@ -3,6 +3,7 @@ from keras import ops as keras_ops
 
 from keras_fgvc import ops
 from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc.ops.pooling import check_k
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -65,6 +66,7 @@ class GlobalKMaxPooling(keras.layers.Layer):
 
     def build(self, input_shape):
         check_rank("inputs", input_shape, 4, "(batch, height, width, channels)")
+        check_k(self.k, input_shape)
         if self.weighted:
             self.rank_weights = self.add_weight(
                 shape=(self.k,), initializer="ones", name="rank_weights"

@@ -152,7 +152,10 @@ class LocalizationModule(keras.layers.Layer):
 
     def enable(self, value: bool = True) -> None:
         """Turns the boxes on (or, with `False`, back to the whole image)."""
-        self.switch.assign(float(value))
+        if self.built:
+            self.switch.assign(float(value))
+        else:
+            self.enabled = value
 
     def compute_output_shape(self, input_shape):
         batch = input_shape[0]

@@ -6,9 +6,14 @@ and says in `loss_terms` what it minimises; the standard `fit`, `evaluate`,
 """
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_fgvc._checks import check_channels_last, check_positive_int
+from keras_fgvc._checks import (
+    check_channels_last,
+    check_labels,
+    check_positive_int,
+)
 from keras_fgvc._replicas import num_replicas
 
 
@@ -57,6 +62,7 @@ class FineGrainedModel(keras.Model):
         self.loss_weights = {"cross_entropy": 1.0}
         self.stage = self.stages[0]
         self._monitors = _Monitors()
+        self._argument_names = ()
 
     def loss_terms(self, labels, outputs, training: bool) -> dict:
         """The terms of the loss, before their weights.
@@ -127,6 +133,25 @@ class FineGrainedModel(keras.Model):
         }
         super().compile(optimizer, metrics=plain or None, **kwargs)
 
+    def fit(self, x=None, y=None, **kwargs):
+        """Trains as `keras.Model.fit` does; labels given as NumPy are checked.
+
+        Raises:
+            ValueError: If a label lies outside 0..num_classes-1.
+        """
+        self._check_given_labels(y)
+        return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Evaluates as `keras.Model.evaluate` does, with labels checked."""
+        self._check_given_labels(y)
+        return super().evaluate(x, y, **kwargs)
+
+    def _check_given_labels(self, targets):
+        # Labels of a pipeline are checked where the pipeline is made.
+        if isinstance(_labels(targets), np.ndarray):
+            check_labels(_labels(targets), self.num_classes)
+
     def get_compile_config(self):
         config = super().get_compile_config()
         if config:
@@ -173,16 +198,33 @@ class FineGrainedModel(keras.Model):
 
     # ---- config ----
 
+    def keep_arguments(self, **arguments) -> None:
+        """Makes each constructor argument an attribute and part of the config.
+
+        Args:
+            **arguments: All but `num_classes` and `weights`: a saved file
+                brings its own weights, the file they once came from may be
+                gone when it is loaded.
+        """
+        self._argument_names = tuple(arguments)
+        for name, value in arguments.items():
+            setattr(self, name, value)
+
     def get_config(self):
         # Not super().get_config(): it would list the graph's layers, which
         # the constructor builds again.
-        policy = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {
+        config = {
             "name": self.name,
-            "dtype": policy,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "num_classes": self.num_classes,
             "stage": self.stage,
         }
+        for name in self._argument_names:
+            value = getattr(self, name)
+            if isinstance(value, keras.Model):
+                value = keras.saving.serialize_keras_object(value)
+            config[name] = value
+        return config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -208,13 +250,6 @@ def check_model_arguments(num_classes) -> None:
     """The checks every method makes before it builds its graph."""
     check_channels_last()
     check_positive_int("num_classes", num_classes, minimum=2)
-
-
-def backbone_config(backbone):
-    """A backbone as a config value: its name, or the serialised model."""
-    if isinstance(backbone, str):
-        return backbone
-    return keras.saving.serialize_keras_object(backbone)
 
 
 def cross_entropy(labels, outputs):

@@ -6,7 +6,6 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range
 from keras_fgvc.models.base import (
     FineGrainedModel,
-    backbone_config,
     check_model_arguments,
     cross_entropy,
 )
@@ -94,23 +93,13 @@ class Baseline(FineGrainedModel):
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
 
         # ---- config ----
-        self.backbone = backbone
-        self.pooling = pooling
-        self.dropout_rate = dropout_rate
-        self.tap = tap
-        self.batch_norm = batch_norm
+        self.keep_arguments(
+            backbone=backbone,
+            pooling=pooling,
+            dropout_rate=dropout_rate,
+            tap=tap,
+            batch_norm=batch_norm,
+        )
 
     def loss_terms(self, labels, outputs, training):
         return {"cross_entropy": cross_entropy(labels, outputs)}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": backbone_config(self.backbone),
-            "pooling": self.pooling,
-            "dropout_rate": self.dropout_rate,
-            "tap": self.tap,
-            # A saved file brings its own weights.
-            "weights": None,
-            "batch_norm": self.batch_norm,
-        }

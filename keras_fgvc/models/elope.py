@@ -35,9 +35,9 @@ from keras_fgvc.layers import (
     LocalizationModule,
     PartCrop,
 )
+from keras_fgvc.losses import heatmap_regression
 from keras_fgvc.models.base import (
     FineGrainedModel,
-    backbone_config,
     check_model_arguments,
     cross_entropy,
 )
@@ -60,14 +60,13 @@ class ELoPE(FineGrainedModel):
     localiser that crops the image before the backbone sees it. The loss is
     `cross_entropy + embedding_weight * embedding` (eq. 1).
 
-    Training has four stages (`keras_fgvc.training.fit` runs them in order):
+    The stages of training, which `keras_fgvc.training.fit` runs in order:
 
     - `classifier`: backbone and head on whole images;
-    - `localizer`: the classifier is frozen, the localiser starts as a copy of
-      its first stage and learns its mean feature map (smooth L1);
-    - `crops`: the localiser is frozen and switched on, the classifier goes on
-      training on its crops;
-    - `weighted`: the pooling's rank weights are released (eq. 4).
+    - `localizer`: it alone, from a copy of the classifier's first stage, to
+      the classifier's mean feature map (smooth L1);
+    - `crops`: the classifier on the frozen localiser's crops;
+    - `weighted`: the same with the pooling's rank weights released (eq. 4).
 
     Args:
         backbone: A name of `keras_fgvc.backbones.available()` or any
@@ -151,55 +150,52 @@ class ELoPE(FineGrainedModel):
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")
-        outputs, localizer = {}, None
-        if localize:
-            localizer = LocalizationModule(
-                threshold=threshold,
-                stem=backbones.clone_stem(features, STEM_TAP),
-                name="localizer",
-            )
-            outputs["heatmap"], outputs["boxes"] = localizer(image)
-            seen = _crop(image, outputs["boxes"], image_size)
-        else:
-            seen = keras.layers.Resizing(
-                image_size, image_size, dtype="float32", name="whole"
-            )(image)
-        feature_map = features(seen)
+        localizer = _make_localizer(features, threshold) if localize else None
+        outputs = _localize(localizer, image)
+        square = _square(image, outputs.get("boxes"), image_size)
+        feature_map = features(square)
         outputs.update(
             _classify(feature_map, num_classes, pooling, k, embedding_dim)
         )
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
         self.localizer = localizer
-        self.embedding_loss = ClassMeanEmbeddingLoss(
-            num_classes,
-            rate=mean_rate,
+
+        # ---- config ----
+        self.keep_arguments(
+            backbone=backbone,
+            image_size=image_size,
+            pooling=pooling,
+            k=k,
+            embedding_dim=embedding_dim,
+            embedding_weight=embedding_weight,
+            mean_rate=mean_rate,
             between_weight=between_weight,
             margin=margin,
             renormalize=renormalize,
+            localize=localize,
+            threshold=threshold,
+            tap=tap,
+            batch_norm=batch_norm,
+        )
+        self._prepare_training()
+
+    def _prepare_training(self):
+        self.embedding_loss = ClassMeanEmbeddingLoss(
+            self.num_classes,
+            rate=self.mean_rate,
+            between_weight=self.between_weight,
+            margin=self.margin,
+            renormalize=self.renormalize,
             name="embedding_loss",
         )
-        self.embedding_loss.build((None, embedding_dim))
-
-        # ---- config ----
-        self.backbone = backbone
-        self.image_size = image_size
-        self.pooling = pooling
-        self.k = k
-        self.embedding_dim = embedding_dim
-        self.embedding_weight = embedding_weight
-        self.mean_rate = mean_rate
-        self.between_weight = between_weight
-        self.margin = margin
-        self.renormalize = renormalize
-        self.localize = localize
-        self.threshold = threshold
-        self.tap = tap
-        self.batch_norm = batch_norm
-        if not localize:
-            self.stages = ("classifier", "weighted")
-        if pooling != "k_max":
-            self.stages = tuple(s for s in self.stages if s != "weighted")
+        self.embedding_loss.build((None, self.embedding_dim))
+        missing = set()
+        if not self.localize:
+            missing |= {"localizer", "crops"}
+        if self.pooling != "k_max":
+            missing |= {"weighted"}
+        self.stages = tuple(s for s in STAGE_TERMS if s not in missing)
         self._set_up("classifier")
 
     def loss_terms(self, labels, outputs, training):
@@ -211,15 +207,13 @@ class ELoPE(FineGrainedModel):
                 outputs["embedding"], labels, training=training
             )
         if "heatmap" in self.loss_weights:
-            terms["heatmap"] = _heatmap_loss(outputs)
+            terms["heatmap"] = heatmap_regression(
+                outputs["heatmap"], outputs["mean_activation"]
+            )
         return terms
 
     def begin_stage(self, name):
-        """See `FineGrainedModel.begin_stage`.
-
-        `"localizer"` copies the classifier's first stage into the localiser;
-        `"crops"` and `"weighted"` switch the localiser on.
-        """
+        """See `FineGrainedModel.begin_stage`."""
         super().begin_stage(name)
         self._set_up(name)
         if self.localizer is None:
@@ -249,33 +243,31 @@ class ELoPE(FineGrainedModel):
     def _freeze_if(self, model, trains):
         backbones.set_trainable(model, trains, batch_norm=self.batch_norm)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "backbone": backbone_config(self.backbone),
-            "image_size": self.image_size,
-            "pooling": self.pooling,
-            "k": self.k,
-            "embedding_dim": self.embedding_dim,
-            "embedding_weight": self.embedding_weight,
-            "mean_rate": self.mean_rate,
-            "between_weight": self.between_weight,
-            "margin": self.margin,
-            "renormalize": self.renormalize,
-            "localize": self.localize,
-            "threshold": self.threshold,
-            "tap": self.tap,
-            # A saved file brings its own weights.
-            "weights": None,
-            "batch_norm": self.batch_norm,
-        }
+
+def _make_localizer(features, threshold):
+    stem = backbones.clone_stem(features, STEM_TAP)
+    return LocalizationModule(threshold=threshold, stem=stem, name="localizer")
 
 
-def _crop(image, boxes, size):
+def _localize(localizer, image):
+    if localizer is None:
+        return {}
+    heatmap, boxes = localizer(image)
+    return {"heatmap": heatmap, "boxes": boxes}
+
+
+def _square(image, boxes, size):
+    """The box of each image, or without boxes all of it, `(b, s, s, 3)`."""
     # In float32 also under mixed precision: pixels and boxes need the digits.
+    if boxes is None:
+        return keras.layers.Resizing(
+            size, size, dtype="float32", name="square"
+        )(image)
     crops = PartCrop((size, size), dtype="float32", name="crop")([image, boxes])
     # (b, 1, size, size, 3) -> (b, size, size, 3): the one box of each image
-    return keras.layers.Reshape((size, size, 3), dtype="float32")(crops)
+    return keras.layers.Reshape(
+        (size, size, 3), dtype="float32", name="square"
+    )(crops)
 
 
 def _classify(feature_map, num_classes, pooling, k, embedding_dim):
@@ -300,18 +292,3 @@ def _classify(feature_map, num_classes, pooling, k, embedding_dim):
         "embedding": hidden,
         "mean_activation": keras.ops.mean(feature_map, axis=-1),
     }
-
-
-def _heatmap_loss(outputs):
-    """Smooth L1 of each image to the classifier's mean activation, `(b,)`."""
-    predicted = outputs["heatmap"]
-    target = keras.ops.stop_gradient(outputs["mean_activation"])
-    target = keras.ops.cast(target, "float32")
-    target = keras.ops.image.resize(
-        target[..., None],
-        tuple(predicted.shape[1:3]),
-        data_format="channels_last",
-    )[..., 0]
-    # Huber with delta 1 is the smooth L1 of Fast R-CNN.
-    loss = keras.losses.huber(target, predicted, delta=1.0)
-    return keras.ops.mean(loss, axis=-1)

@@ -1,35 +1,23 @@
-"""Runs a recipe's stages in order, each resumable after any interruption.
+"""The stages of a recipe, one after another, each where it was left."""
 
-```
-workdir/
-  run.json                    what is trained: recipe, seed, classes
-  1-classifier/
-    log.csv                   one row an epoch
-    tensorboard/
-    backup-0003.weights.h5    full state after 3 epochs, while it runs
-    best.weights.h5           the best epoch on validation
-    done.json                 the stage is finished; it is never run again
-  2-localizer/ ...
-  model.keras                 the trained model
-```
-
-Every file is written beside its place and then moved there, so that a
-process killed at any moment leaves whole files only.
-"""
-
-import csv
 import dataclasses
 import importlib.util
 import json
-import os
 import pathlib
-import re
 
 import keras
 
-from keras_fgvc.recipes import Recipe, Stage
+from keras_fgvc.recipes import Recipe
+from keras_fgvc.training.files import (
+    Checkpoint,
+    best_epoch,
+    find_backups,
+    move_into_place,
+    read_log,
+    write_log,
+)
+from keras_fgvc.training.optimizers import make_optimizer
 
-BACKUP = re.compile(r"backup-(\d+)\.weights\.h5")
 # Stages shuffle and augment differently from one another.
 SEEDS_PER_STAGE = 1000
 
@@ -81,38 +69,9 @@ def fit(
             run(data, seed + SEEDS_PER_STAGE * number, verbose)
         model.begin_stage(stage.name)
         model.load_weights(folder / "best.weights.h5")
-        logs[stage.name] = _read_log(folder / "log.csv")
-    _move_into_place(workdir / "model.keras", model.save)
+        logs[stage.name] = read_log(folder / "log.csv")
+    move_into_place(workdir / "model.keras", model.save)
     return logs
-
-
-def make_optimizer(stage: Stage, steps_per_epoch: int):
-    """The optimizer of a stage, with its learning-rate schedule.
-
-    Keras decouples weight decay: each step takes `rate * decay * weight` off
-    a weight, once. The papers' decay is part of the gradient, which momentum
-    counts 1 / (1 - momentum) times in the long run; so it is for SGD here.
-    """
-    rate = _schedule(stage, steps_per_epoch)
-    decay = stage.weight_decay or None
-    if stage.optimizer == "adam":
-        return keras.optimizers.Adam(rate, weight_decay=decay)
-    if decay:
-        decay /= 1.0 - stage.momentum
-    return keras.optimizers.SGD(
-        rate, momentum=stage.momentum, weight_decay=decay
-    )
-
-
-def _schedule(stage, steps_per_epoch):
-    rate, schedules = stage.learning_rate, keras.optimizers.schedules
-    if stage.schedule == "cosine":
-        return schedules.CosineDecay(rate, steps_per_epoch * stage.epochs)
-    if stage.schedule == "step":
-        return schedules.ExponentialDecay(
-            rate, steps_per_epoch * stage.step_epochs, 0.1, staircase=True
-        )
-    return rate
 
 
 def _chosen_stages(model, recipe, names):
@@ -171,7 +130,7 @@ def _claim(workdir, recipe, data, seed):
             )
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    _move_into_place(
+    move_into_place(
         path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
     )
 
@@ -188,31 +147,14 @@ class _StageRun:
     def __call__(self, data, seed, verbose):
         self.model.begin_stage(self.stage.name)
         self.folder.mkdir(parents=True, exist_ok=True)
-        size, batch = self.recipe.load_size, self.recipe.batch_size
-        steps = data.split_sizes["train"] // batch
-        if steps == 0:
-            raise ValueError(
-                f"{data.name} has {data.split_sizes['train']} training images,"
-                f" fewer than one batch of {batch}: make the batch smaller."
-            )
+        steps = self._steps_per_epoch(data)
         self.model.compile(
             make_optimizer(self.stage, steps), metrics=["accuracy"]
         )
         self.model.optimizer.build(self.model.trainable_variables)
         start = self._restore()
         if start < self.stage.epochs:
-            train = data.batches(
-                "train",
-                image_size=size,
-                batch_size=batch,
-                training=True,
-                seed=seed,
-                augmentation=self.stage.augmentation,
-                epochs=range(start, self.stage.epochs),
-            )
-            validation = data.batches(
-                "validation", image_size=size, batch_size=batch
-            )
+            train, validation = self._batches(data, seed, start)
             self.model.fit(
                 train,
                 validation_data=validation,
@@ -225,9 +167,33 @@ class _StageRun:
             )
         self._finish()
 
+    def _steps_per_epoch(self, data):
+        count, batch = data.split_sizes["train"], self.recipe.batch_size
+        if count < batch:
+            raise ValueError(
+                f"{data.name} has {count} training images, fewer than one "
+                f"batch of {batch}: make `batch_size` smaller."
+            )
+        return count // batch
+
+    def _batches(self, data, seed, start):
+        shared = {
+            "image_size": self.recipe.load_size,
+            "batch_size": self.recipe.batch_size,
+        }
+        train = data.batches(
+            "train",
+            training=True,
+            seed=seed,
+            augmentation=self.stage.augmentation,
+            epochs=range(start, self.stage.epochs),
+            **shared,
+        )
+        return train, data.batches("validation", **shared)
+
     def _restore(self):
         """Loads the newest backup; returns the number of epochs done."""
-        backups = _backups(self.folder)
+        backups = find_backups(self.folder)
         log = self.folder / "log.csv"
         if not backups:
             log.unlink(missing_ok=True)
@@ -235,7 +201,7 @@ class _StageRun:
         epochs, path = backups[-1]
         self.model.load_weights(path)
         # An epoch that was logged but not saved is run, and logged, again.
-        _write_log(log, _read_log(log)[:epochs])
+        write_log(log, read_log(log, limit=epochs))
         print(
             f"{self.folder.name}: going on after epoch {epochs} of "
             f"{self.stage.epochs}."
@@ -244,11 +210,11 @@ class _StageRun:
 
     def _callbacks(self):
         log = self.folder / "log.csv"
-        values = [row[self.stage.monitor] for row in _read_log(log)]
+        values = [row[self.stage.monitor] for row in read_log(log)]
         callbacks = [
             # The log before the checkpoint: it never lacks a finished epoch.
             keras.callbacks.CSVLogger(log, append=log.exists()),
-            _Checkpoint(self.folder, self.stage.monitor, values),
+            Checkpoint(self.folder, self.stage.monitor, values),
         ]
         if importlib.util.find_spec("tensorboard"):
             board = self.folder / "tensorboard"
@@ -258,74 +224,13 @@ class _StageRun:
         return callbacks
 
     def _finish(self):
-        rows = _read_log(self.folder / "log.csv")
-        best = _best([row[self.stage.monitor] for row in rows], self.stage)
+        rows = read_log(self.folder / "log.csv")
+        monitor = self.stage.monitor
+        best = best_epoch([row[monitor] for row in rows], monitor)
         done = {"epochs": len(rows), "best": rows[best]}
-        _move_into_place(
+        move_into_place(
             self.folder / "done.json",
             lambda p: p.write_text(json.dumps(done, indent=1) + "\n"),
         )
-        for _, backup in _backups(self.folder):
+        for _, backup in find_backups(self.folder):
             backup.unlink()
-
-
-class _Checkpoint(keras.callbacks.Callback):
-    """After each epoch: the best weights so far, then the full state."""
-
-    def __init__(self, folder, monitor, values):
-        super().__init__()
-        self.folder = folder
-        self.monitor = monitor
-        self.values = values  # of the epochs an earlier process finished
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.values.append(logs[self.monitor])
-        if _best(self.values, self) == len(self.values) - 1:
-            _move_into_place(
-                self.folder / "best.weights.h5", self.model.save_weights
-            )
-        old = _backups(self.folder)
-        _move_into_place(
-            self.folder / f"backup-{epoch + 1:04d}.weights.h5",
-            self.model.save_weights,
-        )
-        for _, path in old:
-            path.unlink()
-
-
-def _best(values, holder):
-    """Index of the best value, the later one of equals."""
-    sign = 1 if "accuracy" in holder.monitor else -1
-    return max(range(len(values)), key=lambda i: (sign * values[i], i))
-
-
-def _backups(folder):
-    """Pairs (finished epochs, path) of whole backups, oldest first."""
-    found = [(BACKUP.fullmatch(p.name), p) for p in folder.iterdir()]
-    return sorted((int(match[1]), p) for match, p in found if match)
-
-
-def _move_into_place(path, write):
-    """Lets `write` fill a file beside `path`, then renames it to `path`."""
-    # Keras tells formats by their endings: the mark goes in front.
-    partial = path.with_name("partial-" + path.name)
-    write(partial)
-    os.replace(partial, path)
-
-
-def _read_log(path):
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{key: float(value) for key, value in r.items()} for r in rows]
-
-
-def _write_log(path, rows):
-    def write(partial):
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-
-    _move_into_place(path, write)

@@ -1,0 +1,70 @@
+"""The images of one split, with their labels and boxes."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_fgvc._checks import check_labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Images of one split: files or pixels, never both.
+
+    Args:
+        labels: int32 array `(n,)`, from 0.
+        paths: Tuple of n file names, or None.
+        images: uint8 array `(n, height, width, 3)`, or None.
+        boxes: float32 array `(n, 4)`, `[y_min, x_min, y_max, x_max]`
+            normalised to 0..1 of the image, or None.
+
+    Raises:
+        ValueError: Both or none of `paths` and `images` are given, or the
+            lengths differ.
+    """
+
+    labels: np.ndarray
+    paths: tuple[str, ...] | None = None
+    images: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+
+    def __post_init__(self):
+        if (self.paths is None) == (self.images is None):
+            raise ValueError(
+                "Give either `paths` or `images`. Received: "
+                + ("neither." if self.paths is None else "both.")
+            )
+        for name in ("paths", "images", "boxes"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.labels):
+                raise ValueError(
+                    f"`{name}` must have one entry a label. Received: "
+                    f"{len(values)} {name} and {len(self.labels)} labels."
+                )
+        if self.images is not None:
+            _check_images(self.images)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def check_labels(self, num_classes: int) -> None:
+        """Raises if a label lies outside 0..num_classes-1."""
+        check_labels(self.labels, num_classes)
+
+    def take(self, indices) -> "Examples":
+        """The examples at `indices` (an integer array), in this order."""
+        paths = self.paths and tuple(self.paths[i] for i in indices)
+        return Examples(
+            labels=self.labels[indices],
+            paths=paths,
+            images=None if self.images is None else self.images[indices],
+            boxes=None if self.boxes is None else self.boxes[indices],
+        )
+
+
+def _check_images(images) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(
+            "`images` must be a uint8 array (n, height, width, 3). "
+            f"Received: {images.dtype} of shape {images.shape}."
+        )

@@ -1,0 +1,110 @@
+"""The affine map of an augmented image, for its pixels and its box.
+
+Coordinates are (x, y) in pixels, continuous: the centre of the first pixel
+is (0.5, 0.5). A map takes a place in the output to its source in the input:
+`source = matrix (place - output_centre) + source_centre`.
+"""
+
+import dataclasses
+import math
+
+FILL_MODES = {"reflect": "REFLECT", "nearest": "NEAREST"}
+
+
+@dataclasses.dataclass(frozen=True)
+class AffineMap:
+    """From output to input coordinates; `matrix` (2, 2), centres (2,)."""
+
+    matrix: object
+    source_centre: object
+    output_centre: tuple[float, float]
+
+
+def affine_map(input_size, output_size, *, angle, mirror, share, place):
+    """Builds the map of one crop, mirrored and turned about its centre.
+
+    Args:
+        input_size: (height, width) of the input image.
+        output_size: (height, width) of the output image.
+        angle: Scalar tensor in degrees, counter-clockwise as seen.
+        mirror: Scalar float tensor, -1 to mirror left and right, else 1.
+        share: Scalar tensor, the crop's share of the image's area.
+        place: Tensor (2,) in 0..1, the crop's place (x, y): 0 is far left or
+            at the top, 1 far right or at the bottom.
+    """
+    import tensorflow as tf
+
+    source = tf.constant(input_size[::-1], tf.float32)
+    crop = source * tf.sqrt(share)
+    scale = crop / tf.constant(output_size[::-1], tf.float32)
+    radians = angle * (math.pi / 180.0)
+    cosine, sine = tf.cos(radians), tf.sin(radians)
+    turn = tf.stack([[cosine * mirror, -sine], [sine * mirror, cosine]])
+    return AffineMap(
+        matrix=scale[:, None] * turn,
+        source_centre=crop / 2 + place * (source - crop),
+        output_centre=(output_size[1] / 2, output_size[0] / 2),
+    )
+
+
+def move_image(image, affine: AffineMap, output_size, fill):
+    """(height, width, 3) -> float32 (*output_size, 3), bilinear."""
+    import tensorflow as tf
+
+    # The op counts pixels by their index: half a pixel less, on both sides.
+    to_centre = 0.5 - tf.constant(affine.output_centre)
+    offset = tf.linalg.matvec(affine.matrix, to_centre)
+    offset += affine.source_centre - 0.5
+    rows = tf.concat([affine.matrix, offset[:, None]], axis=1)
+    transform = tf.concat([tf.reshape(rows, [6]), [0.0, 0.0]], axis=0)
+    is_mode = fill in FILL_MODES
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(image, tf.float32)[None],
+        transforms=transform[None],
+        output_shape=tf.constant(output_size, tf.int32),
+        fill_value=0.0 if is_mode else float(fill),
+        interpolation="BILINEAR",
+        fill_mode=FILL_MODES[fill] if is_mode else "CONSTANT",
+    )
+    return tf.ensure_shape(moved[0], (*output_size, 3))
+
+
+def move_box(box, affine: AffineMap, input_size, output_size):
+    """Normalised (4,) -> the upright box around the moved corners, clipped.
+
+    A box that lies wholly outside the output becomes all zeros.
+    """
+    import tensorflow as tf
+
+    y_min, x_min, y_max, x_max = tf.unstack(box)
+    corners = tf.stack(
+        [[x_min, y_min], [x_min, y_max], [x_max, y_min], [x_max, y_max]]
+    )
+    corners *= tf.constant(input_size[::-1], tf.float32)
+    inverse = tf.linalg.inv(affine.matrix)
+    moved = tf.linalg.matmul(
+        corners - affine.source_centre, inverse, transpose_b=True
+    )
+    moved += tf.constant(affine.output_centre)
+    moved /= tf.constant(output_size[::-1], tf.float32)
+    low = tf.clip_by_value(tf.reduce_min(moved, axis=0), 0.0, 1.0)
+    high = tf.clip_by_value(tf.reduce_max(moved, axis=0), 0.0, 1.0)
+    is_visible = tf.reduce_all(high > low)
+    box = tf.stack([low[1], low[0], high[1], high[0]])
+    return tf.where(is_visible, box, tf.zeros_like(box))
+
+
+def flip_image(image, mirror):
+    """Mirrors (height, width, 3) left and right where `mirror` is -1."""
+    import tensorflow as tf
+
+    return tf.raw_ops.Reverse(tensor=image, dims=[False, mirror < 0, False])
+
+
+def flip_box(box, mirror):
+    """Mirrors a normalised (4,) box left and right where `mirror` is -1."""
+    import tensorflow as tf
+
+    y_min, x_min, y_max, x_max = tf.unstack(box)
+    flipped = tf.stack([y_min, 1.0 - x_max, y_max, 1.0 - x_min])
+    return tf.where(mirror < 0, flipped, box)

@@ -1,0 +1,141 @@
+"""A data set of labelled images with named splits."""
+
+import dataclasses
+
+from keras_fgvc._checks import check_choice
+from keras_fgvc.data.examples import Examples
+from keras_fgvc.data.pipeline import make_batches
+from keras_fgvc.data.report import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledImages:
+    """One data set: its classes and its splits.
+
+    What `open_dataset` and `cluttered_digits` return. Build one yourself
+    to bring images from elsewhere.
+
+    Args:
+        name: Name of the data set.
+        class_names: Tuple of names; label i belongs to name i.
+        splits: Dictionary from "train", "validation", "test" to `Examples`.
+        source: Where the images come from.
+        licence: What one may do with them.
+        report: `Report` of what was left out or noticed while opening.
+
+    Attributes:
+        split_sizes: Dictionary from the name of a split to its size.
+
+    Raises:
+        ValueError: A label lies outside 0..classes-1.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.data import Examples, LabeledImages
+
+    examples = Examples(
+        labels=np.array([0, 1, 1], "int32"),
+        images=np.zeros((3, 32, 32, 3), "uint8"),
+    )
+    data = LabeledImages("three", ("cat", "dog"), {"train": examples})
+    print(data.summary())
+    batches = data.batches("train", image_size=32, batch_size=2)
+    ```
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: dict[str, Examples]
+    source: str = ""
+    licence: str = ""
+    report: Report = dataclasses.field(default_factory=Report)
+
+    def __post_init__(self):
+        for examples in self.splits.values():
+            examples.check_labels(len(self.class_names))
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return {name: len(split) for name, split in self.splits.items()}
+
+    def subset(self, split: str) -> Examples:
+        """The paths (or images), labels and boxes of one split.
+
+        Raises:
+            ValueError: There is no such split; the message lists them.
+        """
+        check_choice("split", split, tuple(self.splits))
+        return self.splits[split]
+
+    def batches(
+        self,
+        split: str,
+        *,
+        image_size,
+        batch_size: int,
+        training: bool = False,
+        seed: int = 0,
+        augmentation=None,
+        with_boxes: bool = False,
+        epochs=None,
+        drop_remainder: bool | None = None,
+    ):
+        """Reads, resizes and batches one split with tf.data.
+
+        With `training=False` each iteration yields the images in their
+        order, unchanged but for the size. With `training=True` they are
+        shuffled and augmented. Order and augmentation of an epoch e depend
+        only on `seed`, e and the image, so `epochs=range(3, 10)` yields what
+        the last seven epochs of `epochs=range(10)` yield: training goes on
+        after an interruption as if there had been none.
+
+        Args:
+            split: Name of the split.
+            image_size: Side length or pair (height, width), in pixels.
+            batch_size: Number of images in a batch.
+            training: Whether to shuffle and augment. Default False.
+            seed: Integer from 0, of the order and the augmentation.
+            augmentation: `Augmentation` or None; used in training only.
+            with_boxes: Whether targets are `{"label", "box"}`, with the box
+                `[y_min, x_min, y_max, x_max]` in 0..1. Default False.
+            epochs: Training only. A range of epochs, run through one after
+                another; or None for one epoch an iteration, each iteration
+                a new one (which one also depends on Keras's global seed).
+            drop_remainder: Whether to leave out the last, smaller batch of
+                each epoch. Default: as `training`.
+
+        Returns:
+            `tf.data.Dataset` of known length with elements (images, labels):
+            uint8 `(batch, height, width, 3)`, raw pixels 0..255, and int32
+            `(batch,)` or, with boxes, the dictionary with also float32
+            `(batch, 4)`.
+
+        Raises:
+            ValueError: An unknown split; boxes asked for where there are
+                none; fewer images than one batch; `epochs` outside training.
+        """
+        return make_batches(
+            self.subset(split),
+            image_size=image_size,
+            batch_size=batch_size,
+            training=training,
+            seed=seed,
+            augmentation=augmentation,
+            with_boxes=with_boxes,
+            epochs=epochs,
+            drop_remainder=drop_remainder,
+        )
+
+    def summary(self) -> str:
+        """A small table: splits, classes, source, what was left out."""
+        lines = [f"{self.name}: {len(self.class_names)} classes"]
+        for name, examples in self.splits.items():
+            boxes = "" if examples.boxes is None else ", with boxes"
+            lines.append(f"  {name:<10} {len(examples):>7} images{boxes}")
+        if self.source:
+            lines.append(f"  source     {self.source}")
+        if self.licence:
+            lines.append(f"  licence    {self.licence}")
+        return "\n".join(lines + self.report.lines())

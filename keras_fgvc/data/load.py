@@ -1,0 +1,82 @@
+"""From the name of a data set to batches, and to what it holds."""
+
+from keras_fgvc.data.labeled_images import LabeledImages
+from keras_fgvc.data.open_dataset import open_dataset
+
+
+def load(
+    name_or_folder: str,
+    split: str,
+    *,
+    image_size,
+    batch_size: int,
+    training: bool = False,
+    seed: int = 0,
+    data_dir: str | None = None,
+    with_boxes: bool = False,
+    augmentation=None,
+    validation_fraction: float = 0.1,
+    on_error: str = "raise",
+):
+    """Opens a data set and batches one split of it.
+
+    The same as `open_dataset(...).batches(split, ...)`, which describe the
+    arguments. For several splits open the data set once: opening reads every
+    image. `seed` cuts the validation split and orders the batches, so give
+    all splits of one experiment the same seed.
+
+    Returns:
+        `tf.data.Dataset` of (images, labels).
+
+    Raises:
+        ValueError: As `open_dataset` and `LabeledImages.batches`.
+
+    Example:
+
+    ```python
+    from keras_fgvc.data import load
+
+    test = load("cluttered_digits", "test", image_size=40, batch_size=32)
+    ```
+    """
+    data = open_dataset(
+        name_or_folder,
+        data_dir=data_dir,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        on_error=on_error,
+    )
+    return data.batches(
+        split,
+        image_size=image_size,
+        batch_size=batch_size,
+        training=training,
+        seed=seed,
+        augmentation=augmentation,
+        with_boxes=with_boxes,
+    )
+
+
+def info(name_or_folder: str, *, data_dir: str | None = None) -> LabeledImages:
+    """Classes, split sizes, source and licence of a data set.
+
+    A quick look: only the headers of the images are read, and what cannot
+    be used is in the `report`.
+
+    Returns:
+        `LabeledImages`; see `summary()`, `class_names`, `split_sizes`.
+
+    Raises:
+        ValueError: An unknown name or a missing folder.
+
+    Example:
+
+    ```python
+    from keras_fgvc.data import info
+
+    print(info("cluttered_digits").summary())
+    ```
+    """
+    return open_dataset(
+        name_or_folder, data_dir=data_dir, on_error="skip", verify="headers"
+    )

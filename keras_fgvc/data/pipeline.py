@@ -1,0 +1,202 @@
+"""From the examples of a split to batches: the tf.data pipeline.
+
+Everything random is stateless: epoch e shuffles with the seed folded with e,
+and image i of that epoch is augmented with the seed folded with e and i.
+Nothing has to be saved to go on in the middle of a training.
+"""
+
+import numbers
+
+from keras_fgvc._checks import check_positive_int, check_size
+from keras_fgvc.data.augment import Augmentation
+from keras_fgvc.data.examples import Examples
+from keras_fgvc.data.images import decode_and_resize, resize
+
+# The two uses of one seed draw from streams of their own.
+SHUFFLE_STREAM, AUGMENTATION_STREAM = 0, 1
+LARGEST_SEED = 2**31 - 1
+
+
+def make_batches(
+    examples: Examples,
+    *,
+    image_size,
+    batch_size: int,
+    training: bool,
+    seed: int,
+    augmentation: Augmentation | None,
+    with_boxes: bool,
+    epochs,
+    drop_remainder: bool | None,
+):
+    """`LabeledImages.batches` for one split; it describes the arguments."""
+    import tensorflow as tf
+
+    image_size = as_size(image_size)
+    drop_remainder = training if drop_remainder is None else drop_remainder
+    _check_boxes(examples, with_boxes)
+    _check_epochs(epochs, training)
+    check_positive_int("seed", seed, minimum=0)
+    num_batches = _count_batches(len(examples), batch_size, drop_remainder)
+    augmentation = augmentation if training else None
+    loader = _Loader(examples, image_size, seed, augmentation, with_boxes)
+
+    def one_epoch(epoch):
+        indices = tf.range(len(examples), dtype=tf.int64)
+        if training:
+            indices = _shuffle(indices, seed, epoch)
+        loaded = tf.data.Dataset.from_tensor_slices(indices).map(
+            lambda index: loader(index, epoch),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return loaded.batch(batch_size, drop_remainder=drop_remainder)
+
+    batches = _epoch_numbers(epochs, seed, training).flat_map(one_epoch)
+    num_epochs = 1 if epochs is None else len(epochs)
+    batches = batches.apply(
+        tf.data.experimental.assert_cardinality(num_batches * num_epochs)
+    )
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
+
+
+def as_size(image_size) -> tuple[int, int]:
+    """A side length or a pair (height, width) -> the pair."""
+    if isinstance(image_size, numbers.Integral):
+        image_size = (image_size, image_size)
+    check_size("image_size", image_size)
+    return tuple(image_size)
+
+
+class _Loader:
+    """Index of an image and epoch -> (image, target), in a graph.
+
+    The examples become tensors once: a graph that holds them as constants
+    would outgrow its limit of 2 GB.
+    """
+
+    def __init__(self, examples, image_size, seed, augmentation, with_boxes):
+        import tensorflow as tf
+
+        self.image_size = image_size
+        self.seed = seed
+        self.augmentation = augmentation
+        self.stored_size = None
+        with tf.device("CPU:0"):
+            self.labels = tf.constant(examples.labels, tf.int32)
+            self.boxes = None
+            if with_boxes:
+                self.boxes = tf.constant(examples.boxes, tf.float32)
+            if examples.images is None:
+                self.stored = tf.constant(examples.paths, tf.string)
+            else:
+                self.stored = tf.constant(examples.images)
+                self.stored_size = examples.images.shape[1:3]
+
+    def __call__(self, index, epoch):
+        import tensorflow as tf
+
+        label = tf.gather(self.labels, index)
+        box = None if self.boxes is None else tf.gather(self.boxes, index)
+        if self.augmentation is None:
+            image = self._read(index, self.image_size)
+        else:
+            image, box = self._augment(index, epoch, box)
+        image = tf.ensure_shape(image, (*self.image_size, 3))
+        return image, label if box is None else {"label": label, "box": box}
+
+    def _read(self, index, size):
+        import tensorflow as tf
+
+        stored = tf.gather(self.stored, index)
+        if self.stored_size is None:
+            return decode_and_resize(tf.io.read_file(stored), size)
+        return stored if self.stored_size == size else resize(stored, size)
+
+    def _augment(self, index, epoch, box):
+        image = self._read(index, self.augmentation.input_size(self.image_size))
+        seed = _fold(self.seed, AUGMENTATION_STREAM, epoch, index)
+        if box is None:
+            image = self.augmentation(image, seed, None, self.image_size)
+            return image, None
+        return self.augmentation(image, seed, box, self.image_size)
+
+
+def _shuffle(indices, seed, epoch):
+    import tensorflow as tf
+
+    return tf.random.experimental.stateless_shuffle(
+        indices, _fold(seed, SHUFFLE_STREAM, epoch)
+    )
+
+
+def _fold(seed, *numbers):
+    """A stateless seed that depends on `seed` and each of the numbers."""
+    import tensorflow as tf
+
+    folded = tf.constant([seed, 0], tf.int64)
+    for number in numbers:
+        folded = tf.random.experimental.stateless_fold_in(folded, number)
+    return folded
+
+
+def _epoch_numbers(epochs, seed, training):
+    """Dataset of the numbers (int64) of the epochs of one iteration."""
+    import tensorflow as tf
+
+    if epochs is not None:
+        return tf.data.Dataset.range(epochs.start, epochs.stop, epochs.step)
+    if not training:
+        return tf.data.Dataset.range(1)
+    new_each_time = tf.data.Dataset.random(
+        seed, rerandomize_each_iteration=True
+    )
+    return new_each_time.take(1)
+
+
+def _options():
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # There are no files of records to share out: share out the elements.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return options
+
+
+def _check_boxes(examples, with_boxes) -> None:
+    if with_boxes and examples.boxes is None:
+        raise ValueError(
+            "`with_boxes=True` needs a data set with boxes: a CSV with the "
+            "columns x_min, y_min, x_max, y_max, or cluttered_digits."
+        )
+
+
+def _check_epochs(epochs, training) -> None:
+    if epochs is None:
+        return
+    if not isinstance(epochs, range) or len(epochs) == 0:
+        raise ValueError(
+            "`epochs` must be None or a range with at least one epoch. "
+            f"Received: epochs={epochs!r}."
+        )
+    if not training:
+        raise ValueError(
+            "`epochs` is for `training=True`; without training every "
+            f"iteration is the same. Received: epochs={epochs!r}."
+        )
+
+
+def _count_batches(num_images, batch_size, drop_remainder) -> int:
+    check_positive_int("batch_size", batch_size)
+    if num_images == 0 or (drop_remainder and num_images < batch_size):
+        raise ValueError(
+            f"`batch_size` must be at most the number of images "
+            f"({num_images}) where the remainder is dropped. Received: "
+            f"batch_size={batch_size}. Make it smaller or pass "
+            "drop_remainder=False."
+        )
+    whole, rest = divmod(num_images, batch_size)
+    return whole + (rest > 0 and not drop_remainder)

@@ -1,0 +1,23 @@
+"""Runs a recipe's stages in order, each resumable after any interruption.
+
+```
+workdir/
+  run.json                    what is trained: recipe, seed, classes
+  1-classifier/
+    log.csv                   one row an epoch
+    tensorboard/
+    backup-0003.weights.h5    full state after 3 epochs, while it runs
+    best.weights.h5           the best epoch on validation
+    done.json                 the stage is finished; it is never run again
+  2-localizer/ ...
+  model.keras                 the trained model
+```
+
+Every file is written beside its place and then moved there, so that a
+process killed at any moment leaves whole files only.
+"""
+
+from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.stages import fit
+
+__all__ = ["fit", "make_optimizer"]

@@ -1,0 +1,82 @@
+"""What a stage writes: logs, backups and the best weights, always whole."""
+
+import csv
+import itertools
+import os
+import re
+
+import keras
+
+BACKUP = re.compile(r"backup-(\d+)\.weights\.h5")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch: the best weights so far, then the full state."""
+
+    def __init__(self, folder, monitor, values):
+        super().__init__()
+        self.folder = folder
+        self.monitor = monitor
+        self.values = values  # of the epochs an earlier process finished
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.values.append(logs[self.monitor])
+        if best_epoch(self.values, self.monitor) == len(self.values) - 1:
+            move_into_place(
+                self.folder / "best.weights.h5", self.model.save_weights
+            )
+        old = find_backups(self.folder)
+        move_into_place(
+            self.folder / f"backup-{epoch + 1:04d}.weights.h5",
+            self.model.save_weights,
+        )
+        for _, path in old:
+            path.unlink()
+
+
+def best_epoch(values, monitor: str) -> int:
+    """Index of the best of some values, the later one of equals.
+
+    A figure with "accuracy" in its name is better larger, any other smaller.
+    """
+    sign = 1 if "accuracy" in monitor else -1
+    return max(range(len(values)), key=lambda i: (sign * values[i], i))
+
+
+def find_backups(folder):
+    """Pairs (finished epochs, path) of whole backups, oldest first."""
+    found = [(BACKUP.fullmatch(p.name), p) for p in folder.iterdir()]
+    return sorted((int(match[1]), p) for match, p in found if match)
+
+
+def move_into_place(path, write):
+    """Lets `write` fill a file beside `path`, then renames it to `path`."""
+    # Keras tells formats by their endings: the mark goes in front.
+    partial = path.with_name("partial-" + path.name)
+    write(partial)
+    os.replace(partial, path)
+
+
+def read_log(path, limit=None):
+    """The first rows of a CSV log as dicts of numbers; none without a log.
+
+    A process killed while it wrote may leave a torn row behind the whole
+    ones: `limit` keeps it from being read.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = list(itertools.islice(csv.DictReader(file), limit))
+    return [{key: float(value) for key, value in r.items()} for r in rows]
+
+
+def write_log(path, rows):
+    """Writes such rows again, with the same columns."""
+
+    def write(partial):
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    move_into_place(path, write)

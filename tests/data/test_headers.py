@@ -1,0 +1,59 @@
+"""Sizes from headers equal the sizes of decoded images."""
+
+import pytest
+from PIL import Image
+
+from keras_fgvc.data.headers import read_size
+from keras_fgvc.data.images import decode
+from tests.data.image_files import (
+    HEIGHT,
+    WIDTH,
+    encode,
+    jpeg,
+    smooth_pixels,
+    write,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {"icc_profile": b"profile" * 300}),
+        ("PNG", {}),
+        ("GIF", {}),
+        ("BMP", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0 and so on"}),
+    ],
+)
+def test_every_format(tmp_path, kind, options):
+    path = write(tmp_path / "image", encode(smooth_pixels(), kind, **options))
+    assert read_size(path) == (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8])
+def test_orientation_counts(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(smooth_pixels(), "JPEG", exif=exif)
+    size = read_size(write(tmp_path / "image.jpg", content))
+    assert size == decode(content).shape[:2]
+    assert size == ((WIDTH, HEIGHT) if orientation > 4 else (HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a text", "is not an image"),
+        (jpeg()[:100], "cut short within its header"),
+        (encode(smooth_pixels(), "PNG")[:18], "cut short within its header"),
+        (b"\xff\xd8" + b"no marker", "its header is not a JPEG's"),
+    ],
+)
+def test_broken_headers_raise(tmp_path, content, message):
+    path = write(tmp_path / "image.jpg", content)
+    with pytest.raises(ValueError, match=message):
+        read_size(path)

@@ -1,0 +1,78 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import ops
+from keras_fgvc.layers import LocalizationModule
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 31, 37, 3))
+IMAGES = IMAGES.astype("float32")
+
+
+def test_boxes_follow_the_heatmap():
+    layer = LocalizationModule((5, 4), threshold=0.6, enabled=True)
+    heatmap, boxes = layer(IMAGES)
+    assert heatmap.shape == (2, 5, 4)
+    expected = ops.heatmap_to_box(
+        ops.minmax_normalize(heatmap), 0.6, layer.min_size
+    )
+    np.testing.assert_allclose(np.array(boxes[:, 0]), np.array(expected))
+    assert not np.allclose(np.array(boxes), [0, 0, 1, 1])
+
+
+def test_whole_image_until_enabled():
+    layer = LocalizationModule((5, 4), threshold=0.6)
+    _, boxes = layer(IMAGES)
+    np.testing.assert_array_equal(np.array(boxes), [[[0, 0, 1, 1]]] * 2)
+    layer.enable()
+    _, found = layer(IMAGES)
+    assert not np.allclose(np.array(found), np.array(boxes))
+    layer.enable(False)
+    np.testing.assert_array_equal(np.array(layer(IMAGES)[1]), np.array(boxes))
+
+
+def test_min_size_gives_the_whole_image():
+    layer = LocalizationModule((5, 4), threshold=0.6, min_size=1.0)
+    layer.enable()
+    boxes = np.array(layer(IMAGES)[1])
+    np.testing.assert_array_equal(boxes, [[[0, 0, 1, 1]]] * 2)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_any_stem_of_stride_4(padding):
+    """A stem that does not pad leaves fewer cells; the size is the same."""
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(5, 3, strides=2, padding=padding)(image)
+    x = keras.layers.Conv2D(7, 3, strides=2, padding=padding)(x)
+    layer = LocalizationModule((6, 5), stem=keras.Model(image, x))
+    heatmap, boxes = layer(IMAGES)
+    assert heatmap.shape == (2, 6, 5)
+    assert boxes.shape == (2, 1, 4)
+    again = LocalizationModule.from_config(layer.get_config())
+    again(IMAGES)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(np.array(again(IMAGES)[0]), np.array(heatmap))
+
+
+def test_paper_size():
+    """64x64 pixels make a 16x16 map, and that one of 14x14."""
+    assert LocalizationModule()._working_size == (64, 64)
+
+
+def test_unknown_height_and_width():
+    inputs = keras.Input((None, None, 3))
+    layer = LocalizationModule((5, 4), enabled=True)
+    model = keras.Model(inputs, layer(inputs))
+    for found, expected in zip(
+        model.predict(IMAGES, verbose=0), layer(IMAGES), strict=True
+    ):
+        np.testing.assert_allclose(found, np.array(expected), atol=1e-5)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match=r"`threshold` must be between"):
+        LocalizationModule(threshold=-0.1)
+    with pytest.raises(ValueError, match=r"`output_size` must be a pair"):
+        LocalizationModule(14)
+    with pytest.raises(ValueError, match="`images` must have 4 axes"):
+        LocalizationModule()(IMAGES[0])

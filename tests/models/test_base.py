@@ -1,0 +1,177 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import metrics
+from keras_fgvc.models import Baseline, ELoPE, FineGrainedModel
+from tests import tiny
+from tests.tolerances import TOLERANCES
+
+
+class TwoTerms(FineGrainedModel):
+    """A term with one value an image, and a scalar one."""
+
+    def __init__(self):
+        image = keras.Input((4, 4, 3), name="image")
+        pooled = keras.layers.GlobalAveragePooling2D()(image)
+        probabilities = keras.layers.Dense(
+            tiny.NUM_CLASSES, activation="softmax", name="probabilities"
+        )(pooled)
+        super().__init__(
+            image,
+            {"probabilities": probabilities},
+            num_classes=tiny.NUM_CLASSES,
+        )
+        self.loss_weights = {"per_image": 2.0, "scalar": 0.5}
+
+    def loss_terms(self, labels, outputs, training):
+        return {
+            "per_image": keras.ops.cast(labels, "float32"),
+            "scalar": keras.ops.sum(outputs["probabilities"][:1] ** 0) / 3,
+        }
+
+
+def make_baseline(**options):
+    return Baseline(tiny.backbone(), tiny.NUM_CLASSES, tap=8, **options)
+
+
+def make_elope():
+    return ELoPE(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8)
+
+
+def test_loss_is_the_weighted_sum_of_its_named_terms():
+    model = TwoTerms()
+    model.compile("sgd")
+    images = np.zeros((4, 4, 4, 3), "float32")
+    labels = np.array([0, 1, 2, 2])
+    weights = np.array([1.0, 0.0, 3.0, 1.0], "float32")
+    logs = model.evaluate(
+        images, labels, sample_weight=weights, verbose=0, return_dict=True
+    )
+    per_image = (0 * 1 + 1 * 0 + 2 * 3 + 2 * 1) / 4
+    np.testing.assert_allclose(logs["per_image"], per_image)
+    np.testing.assert_allclose(logs["scalar"], 1.0, **TOLERANCES["float32"])
+    np.testing.assert_allclose(
+        logs["loss"], 2.0 * per_image + 0.5, **TOLERANCES["float32"]
+    )
+
+
+def test_class_weight_weighs_the_images():
+    images, labels = tiny.images_and_labels()
+    losses = []
+    for class_weight in ({0: 1.0, 1: 1.0, 2: 1.0}, {0: 3.0, 1: 3.0, 2: 3.0}):
+        model = make_baseline()
+        model.set_weights([np.full_like(w, 0.1) for w in model.get_weights()])
+        model.compile(keras.optimizers.SGD(0.0))
+        history = model.fit(
+            images, labels, class_weight=class_weight, verbose=0
+        )
+        losses.append(history.history["loss"][0])
+    np.testing.assert_allclose(losses[1], 3 * losses[0], rtol=1e-5)
+
+
+def test_regularizers_are_added():
+    model = TwoTerms()
+    dense = model.get_layer("probabilities")
+    dense.kernel.assign(np.full(dense.kernel.shape, 2.0))
+    dense.kernel.regularizer = keras.regularizers.L2(0.1)
+    model.compile("sgd")
+    images, labels = np.zeros((2, 4, 4, 3), "float32"), np.zeros(2, "int32")
+    logs = model.evaluate(images, labels, verbose=0, return_dict=True)
+    extra = 0.1 * 4.0 * 9
+    np.testing.assert_allclose(logs["loss"], 0.5 + extra, rtol=1e-5)
+
+
+def test_metrics_see_probabilities_or_the_dicts():
+    images, labels = tiny.images_and_labels()
+    targets = {
+        "label": labels,
+        "box": np.tile(np.float32([0, 0, 1, 1]), (len(labels), 1)),
+    }
+    model = make_elope()
+    model.compile("sgd", metrics=["accuracy", metrics.LocalizationAccuracy()])
+    logs = model.evaluate(images, targets, verbose=0, return_dict=True)
+    guesses = model.predict(images, verbose=0)["probabilities"].argmax(1)
+    np.testing.assert_allclose(logs["accuracy"], np.mean(guesses == labels))
+    # The localiser is still off: its box is the whole image, as is the target.
+    np.testing.assert_allclose(logs["localization_accuracy"], 1.0)
+
+
+def test_compile_refuses_a_loss():
+    with pytest.raises(ValueError, match=r"part of the model.*Received: loss="):
+        make_baseline().compile("sgd", loss="mse")
+
+
+def test_unknown_stage():
+    with pytest.raises(ValueError, match=r"has the stages classifier.*'crop'"):
+        make_baseline().begin_stage("crop")
+
+
+def test_labels_out_of_range():
+    images, labels = tiny.images_and_labels()
+    model = make_baseline()
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"from 0 to 2.*Received: 7"):
+        model.fit(images, labels + 7, verbose=0)
+
+
+def test_loss_terms_must_be_written():
+    image = keras.Input((4, 4, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    model = FineGrainedModel(image, {"probabilities": pooled}, num_classes=3)
+    with pytest.raises(NotImplementedError, match="must implement"):
+        model.loss_terms(None, None, True)
+
+
+def test_compiled_state_survives_saving(tmp_path):
+    images, labels = tiny.images_and_labels()
+    boxes = np.tile(np.float32([0, 0, 1, 1]), (len(labels), 1))
+    targets = {"label": labels, "box": boxes}
+    model = make_elope()
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        metrics=["accuracy", metrics.LocalizationAccuracy(0.7)],
+    )
+    model.fit(images, targets, verbose=0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert isinstance(loaded.optimizer, keras.optimizers.Adam)
+    assert int(loaded.optimizer.iterations) == 1
+    assert [m.iou_threshold for m in loaded._monitors.localization] == [0.7]
+    logs = loaded.fit(images, targets, verbose=0).history
+    assert set(logs) == {
+        "loss",
+        "cross_entropy",
+        "embedding",
+        "accuracy",
+        "localization_accuracy",
+    }
+
+
+def test_mixed_precision_is_loaded_as_saved(tmp_path):
+    images, _ = tiny.images_and_labels()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = make_baseline()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert loaded.get_layer("logits").compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+    np.testing.assert_array_equal(
+        model.predict(images, verbose=0)["probabilities"],
+        loaded.predict(images, verbose=0)["probabilities"],
+    )
+
+
+def test_channels_first_is_refused():
+    backbone = tiny.backbone()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels-last"):
+            Baseline(backbone, tiny.NUM_CLASSES, tap=8)
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -1,0 +1,238 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import ops
+from keras_fgvc.models import ELoPE
+from tests import tiny
+
+STAGES = ("classifier", "localizer", "crops", "weighted")
+
+
+def make(**options):
+    settings = {"image_size": tiny.SIZE, "embedding_dim": 13, "tap": 8}
+    return ELoPE(
+        tiny.backbone(), tiny.NUM_CLASSES, **{**settings, **options}
+    )
+
+
+def values(model):
+    # By number: the localiser's stem has layers of the same names and paths
+    # as the backbone it was copied from.
+    return [np.array(w.value) for w in model.weights]
+
+
+def train(model, stage, epochs=2):
+    images, labels = tiny.images_and_labels()
+    model.begin_stage(stage)
+    model.compile(keras.optimizers.Adam(1e-2), metrics=["accuracy"])
+    before = values(model)
+    history = model.fit(images, labels, epochs=epochs, verbose=0).history
+    pairs = zip(before, values(model), strict=True)
+    moved = {i for i, (a, b) in enumerate(pairs) if not np.array_equal(a, b)}
+    return history, moved
+
+
+def test_outputs():
+    images, _ = tiny.images_and_labels(size=41)  # larger than image_size
+    model = make()
+    outputs = model.predict(images, verbose=0)
+    shapes = {name: value.shape for name, value in outputs.items()}
+    assert shapes == {
+        "probabilities": (6, 3),
+        "logits": (6, 3),
+        "embedding": (6, 13),
+        "mean_activation": (6, 4, 4),
+        "heatmap": (6, 14, 14),
+        "boxes": (6, 1, 4),
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_trains_its_own_weights(stage):
+    model = make()
+    own = {id(weight) for weight in model.localizer.weights}
+    localizers = {i for i, w in enumerate(model.weights) if id(w) in own}
+    history, moved = train(model, stage)
+    paths = {model.weights[i].path for i in moved}
+    assert np.all(np.isfinite(history["loss"]))
+    if stage == "localizer":
+        assert moved
+        assert moved <= localizers
+        assert not any("moving" in path for path in paths)
+        assert set(history) == {"loss", "heatmap", "accuracy"}
+    else:
+        assert any("logits" in path for path in paths)
+        assert any("means" in path for path in paths)
+        assert not moved & localizers
+        released = any("rank_weights" in path for path in paths)
+        assert released == (stage == "weighted")
+        assert set(history) == {
+            "loss",
+            "cross_entropy",
+            "embedding",
+            "accuracy",
+        }
+
+
+def test_loss_is_equation_1():
+    history, _ = train(make(embedding_weight=3.0), "classifier", epochs=1)
+    np.testing.assert_allclose(
+        history["loss"][0],
+        history["cross_entropy"][0] + 3.0 * history["embedding"][0],
+        rtol=1e-4,
+    )
+
+
+def test_localizer_starts_as_the_classifiers_first_stage():
+    model = make()
+    train(model, "classifier")
+    stem = model.localizer.stem
+    names = [layer.name for layer in stem.layers if layer.weights]
+    assert names
+
+    def equal():
+        return all(
+            np.array_equal(a, b)
+            for name in names
+            for a, b in zip(
+                stem.get_layer(name).get_weights(),
+                model.features.get_layer(name).get_weights(),
+                strict=True,
+            )
+        )
+
+    assert not equal()  # the classifier has moved on
+    model.begin_stage("localizer")
+    assert equal()
+
+
+def test_localizer_learns_the_mean_activation():
+    model = make()
+    train(model, "classifier")
+    history, _ = train(model, "localizer", epochs=60)
+    assert history["heatmap"][-1] < 0.2 * history["heatmap"][0]
+
+
+def test_switched_off_equals_no_localizer():
+    images, _ = tiny.images_and_labels(size=41)
+    model, plain = make(), make(localize=False)
+    for layer in plain.layers:
+        if layer.weights:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0)["logits"],
+        plain.predict(images, verbose=0)["logits"],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_boxes_are_those_of_the_heatmap_and_crop_the_image():
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(threshold=0.6)
+    whole = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(whole["boxes"][:, 0], [[0, 0, 1, 1]] * 6)
+    model.localizer.enable()
+    outputs = model.predict(images, verbose=0)
+    expected = keras.ops.convert_to_numpy(
+        ops.heatmap_to_box(
+            ops.minmax_normalize(outputs["heatmap"]),
+            0.6,
+            model.localizer.min_size,
+        )
+    )
+    np.testing.assert_allclose(outputs["boxes"][:, 0], expected)
+    assert not np.allclose(expected, [0, 0, 1, 1])
+    assert not np.allclose(outputs["logits"], whole["logits"])
+
+
+def test_rank_weights_at_one_are_equation_3():
+    model = make()
+    np.testing.assert_array_equal(
+        model.get_layer("pooling").get_weights()[0], np.ones(4)
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "stages"),
+    [
+        ({"localize": False}, ("classifier", "weighted")),
+        ({"pooling": "average"}, ("classifier", "localizer", "crops")),
+        ({"pooling": "average", "localize": False}, ("classifier",)),
+    ],
+)
+def test_ablations_drop_stages(options, stages):
+    model = make(**options, embedding_weight=0.0)
+    assert model.stages == stages
+    history, _ = train(model, "classifier")
+    assert set(history) == {"loss", "cross_entropy", "accuracy"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_save_and_load_under_safe_mode(stage, tmp_path):
+    images, _ = tiny.images_and_labels()
+    model = make(renormalize=True, threshold=0.55)
+    train(model, stage)
+    expected = model.predict(images, verbose=0)
+    path = tmp_path / "elope.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path, safe_mode=True)
+    assert loaded.stage == stage
+    assert loaded.threshold == 0.55
+    np.testing.assert_array_equal(
+        np.array(loaded.embedding_loss.means.value),
+        np.array(model.embedding_loss.means.value),
+    )
+    for name, value in loaded.predict(images, verbose=0).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_finite(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        history, _ = train(make(), "classifier")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.all(np.isfinite(history["loss"]))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="torch.compile needs a C++ build"
+)
+def test_jit_computes_the_same():
+    images, labels = tiny.images_and_labels()
+    losses = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(1)
+        model = make()
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
+        history = model.fit(images, labels, epochs=2, verbose=0, shuffle=False)
+        losses.append(history.history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+
+
+def test_parameter_count_with_resnet50():
+    """The paper's Table 3: 24 M for the plain network, 25 M with ELoPE."""
+    model = ELoPE("resnet50", 200, image_size=64)
+    localizer = model.localizer.count_params()
+    assert round(localizer / 1e4) == 23  # "only 220000 parameters"
+    total = sum(int(np.prod(w.shape)) for w in model.weights)
+    means = 200 * 512  # kept for training alone
+    assert 24.5e6 < total - means < 25.5e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "median"}, "`pooling` must be one of"),
+        ({"image_size": 0}, "`image_size` must be at least 1"),
+        ({"threshold": 1.2}, "`threshold` must be between"),
+        ({"embedding_weight": -1}, "`embedding_weight` must be between"),
+        ({"k": 17}, r"`k` must be between 1 and"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)

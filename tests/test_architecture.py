@@ -1,0 +1,105 @@
+"""The levels of the package, read from its imports.
+
+A module imports from lower levels only, and siblings of one level do not
+import each other.
+"""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent / "keras_fgvc"
+LEVELS = {
+    "_version": -1,
+    "_checks": -1,
+    "_replicas": -1,
+    "ops": 0,
+    "losses": 1,
+    "layers": 2,
+    "backbones": 2,
+    "metrics": 2,
+    "data": 2,
+    "models": 3,
+    "recipes": 3,
+    "training": 4,
+    "evaluation": 4,
+    "visualization": 4,
+    "export": 4,
+    "__main__": 5,
+    "__init__": 6,
+}
+# Never imported by `import keras_fgvc` itself.
+LAZY = ("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL")
+
+
+def part(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_parts(path):
+    """First names below keras_fgvc of everything a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "keras_fgvc":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names = (node.module or "").split(".")
+            if names[0] == "keras_fgvc":
+                yield names[1]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                assert not alias.name.startswith("keras_fgvc"), path
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    here = part(path)
+    assert here in LEVELS, f"{here} has no level: give it one"
+    for there in imported_parts(path):
+        if there == here:
+            continue
+        assert LEVELS[there] < LEVELS[here], f"{here} imports {there}"
+
+
+@pytest.mark.parametrize("folder", ["ops", "layers", "losses", "models"])
+def test_every_file_has_its_tests(folder):
+    tests = pathlib.Path(__file__).parent / folder
+    for path in (ROOT / folder).glob("*.py"):
+        if path.name.startswith("_") or not path.exists():
+            continue
+        assert (tests / f"test_{path.name}").exists(), path
+
+
+def test_no_file_is_over_300_lines():
+    for path in FILES:
+        count = len(path.read_text(encoding="utf-8").splitlines())
+        assert count <= 300, f"{path} has {count} lines"
+
+
+def test_import_is_light():
+    """No heavy or optional module loads before it is used."""
+    heavy = LAZY
+    if keras.backend.backend() != "tensorflow":
+        heavy = (*LAZY, "tensorflow")
+    code = (
+        "import sys, keras\n"
+        "before = set(sys.modules)\n"
+        "import keras_fgvc, keras_fgvc.layers\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "keras_fgvc.layers" in output
+    assert not {name.split(".")[0] for name in output} & set(heavy)

@@ -1,0 +1,74 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import _checks
+
+
+def test_good_values_pass():
+    _checks.check_positive_int("k", np.int64(3))
+    _checks.check_in_range("rate", 1, 0.0, 1.0)
+    _checks.check_choice("mask", "softmax", ("softmax", "sigmoid"))
+    _checks.check_size("output_size", [7, 5])
+    _checks.check_rank("features", (None, 3, 5, 7), 4, "(b, h, w, c)")
+    _checks.check_labels(np.array([0, 2]), 3)
+    _checks.check_channels_last()
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (
+            TypeError,
+            lambda: _checks.check_positive_int("k", True),
+            r"`k` must be an integer\. Received: k=True \(of type bool\)",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_positive_int("k", 1, minimum=2),
+            r"`k` must be at least 2\. Received: k=1",
+        ),
+        (
+            TypeError,
+            lambda: _checks.check_in_range("rate", "0.5", 0, 1),
+            r"`rate` must be a number\. Received: rate='0\.5'",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_in_range("rate", float("nan"), 0, 1),
+            r"`rate` must be between 0 and 1\. Received: rate=nan",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_choice("mask", "tanh", ("softmax",)),
+            r"`mask` must be one of 'softmax'\. Received: mask='tanh'",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_size("size", (7, 0)),
+            r"`size` must be at least 1",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_rank("x", (2, 3), 3, "(a, b, c)"),
+            r"`x` must have 3 axes, \(a, b, c\)\. Received: shape \(2, 3\)",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_labels(np.array([0, 3, -1]), 3),
+            r"integers from 0 to 2.*Received: 3 and 1 more outside",
+        ),
+    ],
+)
+def test_bad_values_are_named(error, call, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="set_image_data_format"):
+            _checks.check_channels_last()
+    finally:
+        keras.config.set_image_data_format("channels_last")

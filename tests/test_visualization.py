@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_fgvc import visualization
+
+IMAGES = np.full((5, 20, 30, 3), 128, "uint8")
+BOXES = np.tile(np.float32([0.1, 0.1, 0.9, 0.6]), (5, 1))
+
+
+def test_grid_shows_both_boxes(tmp_path):
+    path = tmp_path / "grid.png"
+    visualization.save_grid(
+        path,
+        IMAGES,
+        titles=list("abcde"),
+        true_boxes=BOXES,
+        boxes=1 - BOXES[:, ::-1],
+        columns=3,
+    )
+    pixels = np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3)
+    for colour in (
+        visualization.TRUE_COLOUR,
+        visualization.PREDICTED_COLOUR,
+    ):
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.sum(np.all(np.abs(pixels - wanted) < 8, axis=1)) > 100
+
+
+def test_without_boxes_there_are_none(tmp_path):
+    path = tmp_path / "grid.png"
+    visualization.save_grid(path, IMAGES)
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert np.all(np.ptp(pixels, axis=-1) < 8)  # grey and white only
+
+
+def test_wrong_arguments(tmp_path):
+    path = tmp_path / "grid.png"
+    with pytest.raises(ValueError, match="at least one image"):
+        visualization.save_grid(path, IMAGES[:0])
+    with pytest.raises(ValueError, match=r"`boxes` must be as long.*\(5\)"):
+        visualization.save_grid(path, IMAGES, boxes=BOXES[:2])

@@ -1,0 +1,160 @@
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import training
+from keras_fgvc.training.files import read_log
+from tests import tiny
+from tests.training import run_tiny
+
+STAGES = ("classifier", "localizer", "crops", "weighted")
+ROOT = pathlib.Path(__file__).parent.parent.parent
+DATA = tiny.labeled_images()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that nothing interrupted."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    model = run_tiny.model()
+    logs = training.fit(model, run_tiny.recipe(), DATA, workdir, verbose=0)
+    return workdir, model, logs
+
+
+def test_runs_all_stages_and_keeps_what_the_docstring_draws(finished):
+    workdir, _, logs = finished
+    assert tuple(logs) == STAGES
+    assert [len(rows) for rows in logs.values()] == [3, 2, 3, 1]
+    for number, stage in enumerate(STAGES, start=1):
+        folder = workdir / f"{number}-{stage}"
+        names = {path.name for path in folder.iterdir()}
+        assert names == {
+            "best.weights.h5",
+            "done.json",
+            "log.csv",
+            "tensorboard",
+        }
+    assert {p.name for p in workdir.iterdir()} == {
+        "run.json",
+        "model.keras",
+        *(f"{n}-{s}" for n, s in enumerate(STAGES, start=1)),
+    }
+
+
+def test_logs_have_each_loss_by_name(finished):
+    _, _, logs = finished
+    assert {"cross_entropy", "val_embedding", "loss"} <= set(
+        logs["classifier"][0]
+    )
+    assert "val_heatmap" in logs["localizer"][0]
+
+
+def test_best_epoch_is_kept(finished):
+    workdir, _, logs = finished
+    done = json.loads((workdir / "2-localizer" / "done.json").read_text())
+    lowest = min(row["val_heatmap"] for row in logs["localizer"])
+    assert done["best"]["val_heatmap"] == lowest
+
+
+def test_saved_model_is_the_trained_one(finished):
+    workdir, model, _ = finished
+    loaded = keras.saving.load_model(workdir / "model.keras")
+    images, _ = tiny.images_and_labels()
+    np.testing.assert_array_equal(
+        loaded.predict(images, verbose=0)["probabilities"],
+        model.predict(images, verbose=0)["probabilities"],
+    )
+
+
+def test_finished_run_is_loaded_not_trained_again(finished):
+    workdir, model, logs = finished
+    again = run_tiny.model()
+    times = {p: p.stat().st_mtime_ns for p in workdir.glob("*/log.csv")}
+    assert training.fit(again, run_tiny.recipe(), DATA, workdir) == logs
+    assert times == {p: p.stat().st_mtime_ns for p in workdir.glob("*/log.csv")}
+    for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def start(workdir):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.run_tiny", str(workdir)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_when_exists(workdir, name):
+    process = start(workdir)
+    deadline = time.monotonic() + 300
+    while not (workdir / name).exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_sigkill_in_stages_1_and_3_changes_nothing(finished, tmp_path):
+    """Bit for bit the weights of the run that nothing interrupted."""
+    whole, _, logs = finished
+    workdir = tmp_path / "killed"
+    kill_when_exists(workdir, "1-classifier/backup-0002.weights.h5")
+    kill_when_exists(workdir, "3-crops/backup-0001.weights.h5")
+    first_stage = workdir / "1-classifier" / "done.json"
+    finished_at = first_stage.stat().st_mtime_ns
+    process = start(workdir)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    assert "3-crops: going on after epoch" in output
+    assert first_stage.stat().st_mtime_ns == finished_at
+    found = keras.saving.load_model(workdir / "model.keras").get_weights()
+    expected = keras.saving.load_model(whole / "model.keras").get_weights()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for number, stage in enumerate(STAGES, start=1):
+        log = workdir / f"{number}-{stage}" / "log.csv"
+        assert read_log(log) == logs[stage]
+
+
+def test_other_arguments_in_the_same_folder_are_refused(finished):
+    workdir, _, _ = finished
+    other = run_tiny.recipe().with_epochs(crops=9)
+    with pytest.raises(ValueError, match=r"another run: recipe, seed differ"):
+        training.fit(run_tiny.model(), other, DATA, workdir, seed=3)
+
+
+def test_unknown_stage(tmp_path):
+    with pytest.raises(ValueError, match=r"No stage 'crop': elope-short has"):
+        training.fit(
+            run_tiny.model(),
+            run_tiny.recipe(),
+            DATA,
+            tmp_path,
+            stages=["crop"],
+        )
+
+
+def test_stage_before_must_be_finished(tmp_path):
+    with pytest.raises(ValueError, match=r"'crops' goes on from 2-localizer"):
+        training.fit(
+            run_tiny.model(),
+            run_tiny.recipe(),
+            DATA,
+            tmp_path,
+            stages=["crops"],
+        )
+
+
+def test_fewer_images_than_a_batch(tmp_path):
+    recipe = run_tiny.recipe().replace(batch_size=13)
+    with pytest.raises(ValueError, match="tiny has 12 training images, fewer"):
+        training.fit(run_tiny.model(), recipe, DATA, tmp_path)
