@@ -1,0 +1,177 @@
+"""Builds a feature extractor from a name or from the user's own model."""
+
+import keras
+
+from keras_fgvc import _checks
+from keras_fgvc.backbones import freezing, preprocessing, registry
+from keras_fgvc.backbones import taps as tap_finder
+from keras_fgvc.backbones import weights as weight_files
+
+
+def build(
+    backbone: str | keras.Model,
+    *,
+    taps: tuple = (32,),
+    weights: str | None = None,
+    batch_norm: str = "frozen",
+    input_shape: tuple = (None, None, 3),
+    batch_norm_momentum: float = 0.9,
+    name: str | None = None,
+) -> keras.Model:
+    """Makes a functional model from raw pixels to feature maps.
+
+    The model holds the layers that its taps need and no others. A named
+    backbone takes raw RGB pixels 0..255, float or uint8: its own
+    preprocessing is inside. Nothing is added to a `keras.Model` of yours,
+    which is taken to accept raw pixels itself; its layers are shared with the
+    result, not copied, so `batch_norm` changes yours as well.
+
+    Args:
+        backbone: a name of `available()`, or a functional or Sequential
+            `keras.Model` with one image input (KerasHub backbones too).
+        taps: strides (4, 8, 16 or 32) or layer names. A stride stands for
+            the last feature map of that stride.
+        weights: None (random, default), "imagenet", or the path of a local
+            .weights.h5, .h5 or .keras file saved from the `keras.applications`
+            model of that name, with or without its top (a legacy .h5: with
+            1000 classes). None for a `keras.Model`, which brings its own.
+        batch_norm: "frozen" (default; right for small batches and short
+            runs) or "train".
+        input_shape: `(height, width, 3)`, sides may be None; named backbones
+            only.
+        batch_norm_momentum: momentum of the moving statistics under "train".
+            The stock 0.99 or 0.999 lag far behind in a run of a few hundred
+            steps.
+        name: name of the model; default the backbone's.
+
+    Returns:
+        A `keras.Model` from `(batch, height, width, 3)` to one feature map
+        `(batch, height / stride, width / stride, channels)`, or to a list of
+        them in the order of `taps` where there are several.
+
+    Raises:
+        TypeError: if `backbone` or `taps` is of a wrong type.
+        ValueError: if a name, stride, layer, choice or weights file does not
+            exist or does not fit.
+        RuntimeError: if the ImageNet weights cannot be downloaded.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc import backbones
+
+    model = backbones.build("mobilenet_v2", taps=(8, 16))
+    fine, coarse = model(np.zeros((1, 64, 64, 3), "uint8"))
+    assert fine.shape == (1, 8, 8, 192)
+    assert coarse.shape == (1, 4, 4, 576)
+    ```
+    """
+    _checks.check_channels_last()
+    _checks.check_choice("batch_norm", batch_norm, freezing.MODES)
+    _checks.check_in_range("batch_norm_momentum", batch_norm_momentum, 0, 1)
+    _check_taps(taps)
+    if isinstance(backbone, str):
+        whole = _named_model(backbone, weights, input_shape)
+    else:
+        whole = _own_model(backbone, weights)
+        backbone = whole.name
+    model = _truncate(whole, taps, name or backbone)
+    freezing.configure_batch_norm(model, batch_norm, batch_norm_momentum)
+    return model
+
+
+def clone_stem(model: keras.Model, tap: int | str) -> keras.Model:
+    """Copies a backbone's first layers, up to one tap, as a model of its own.
+
+    The copy starts with the same values and the same preprocessing, and
+    shares no weight with the original. `copy_weights` brings it up to date.
+
+    Args:
+        model: a model that `build` returned.
+        tap: stride or layer name of the copy's output.
+
+    Returns:
+        A functional `keras.Model`, named as `model` with `_stem` behind.
+
+    Raises:
+        ValueError: if `model` has no such tap.
+
+    Example:
+
+    ```python
+    from keras_fgvc import backbones
+
+    backbone = backbones.build("mobilenet_v2")
+    stem = backbones.clone_stem(backbone, 4)
+    assert stem.output.shape == (None, None, None, 144)
+    ```
+    """
+    first_layers = _truncate(model, (tap,), f"{model.name}_stem")
+    stem = keras.Model.from_config(first_layers.get_config())
+    weight_files.copy_weights(first_layers, stem)
+    return stem
+
+
+def _truncate(model: keras.Model, taps, name: str) -> keras.Model:
+    outputs = [tap_finder.resolve(model, tap) for tap in taps]
+    return keras.Model(
+        model.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=name
+    )
+
+
+def _named_model(backbone: str, weights, input_shape) -> keras.Model:
+    entry = registry.find(backbone)
+    _check_input_shape(input_shape, backbone, entry)
+    images = keras.Input(input_shape, name="image")
+    pixels = preprocessing.preprocess(images, entry.pixels)
+    model = registry.construct(entry, input_tensor=pixels)
+    if weights is not None:
+        weight_files.load(model, backbone, weights)
+    return model
+
+
+def _own_model(model, weights) -> keras.Model:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`backbone` must be a name of backbones.available() or a "
+            f"keras.Model. Received: {model!r} "
+            f"(of type {type(model).__name__})."
+        )
+    if weights is not None:
+        raise ValueError(
+            "`weights` must be None where `backbone` is a keras.Model: load "
+            "the weights into the model first. "
+            f"Received: weights={weights!r}."
+        )
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise ValueError(
+            "`backbone` must be a functional or Sequential model with one "
+            "image input (batch, height, width, channels), and must be built. "
+            f"Received: model {model.name!r} with input shapes "
+            f"{[tuple(tensor.shape) for tensor in inputs]}."
+        )
+    return model
+
+
+def _check_input_shape(input_shape, backbone: str, entry) -> None:
+    if len(input_shape) != 3 or input_shape[-1] != 3:
+        raise ValueError(
+            "`input_shape` must be (height, width, 3) for a named backbone. "
+            f"Received: input_shape={input_shape}."
+        )
+    if entry.fixed_size and None in input_shape:
+        raise ValueError(
+            f"Backbone {backbone!r} must know its image size: give "
+            "`input_shape` without None, such as (224, 224, 3). "
+            f"Received: input_shape={input_shape}."
+        )
+
+
+def _check_taps(taps) -> None:
+    if not isinstance(taps, (tuple, list)) or not taps:
+        raise TypeError(
+            "`taps` must be a tuple of strides or layer names with at least "
+            f"one entry, such as (8, 16, 32). Received: taps={taps!r}."
+        )

@@ -1,0 +1,42 @@
+"""Raw RGB pixels 0..255 to the values a pretrained backbone expects.
+
+Only stock Keras layers, so that a saved backbone loads anywhere.
+"""
+
+import keras
+from keras import ops
+
+_BGR_MEAN = (103.939, 116.779, 123.68)
+_RGB_MEAN = (0.485, 0.456, 0.406)
+_RGB_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def preprocess(images, pixels: str):
+    """Applies `preprocess_input` of `keras.applications` as layers.
+
+    Args:
+        images: symbolic tensor `(batch, height, width, 3)`.
+        pixels: "caffe", "tf", "torch" or "included" (no change).
+
+    Returns:
+        A symbolic tensor of the same shape.
+    """
+    if pixels == "included":
+        return images
+    if pixels == "tf":
+        return _rescale(images, 1 / 127.5, -1.0)
+    if pixels == "torch":
+        scale = [1 / (255 * deviation) for deviation in _RGB_DEVIATION]
+        pairs = zip(_RGB_MEAN, _RGB_DEVIATION, strict=True)
+        offset = [-mean / deviation for mean, deviation in pairs]
+        return _rescale(images, scale, offset)
+    return _rescale(ops.flip(images, axis=-1), 1.0, [-m for m in _BGR_MEAN])
+
+
+def _rescale(images, scale, offset):
+    # float32 under mixed precision too: bfloat16 has three digits only, and
+    # subtracting the mean would lose one of them.
+    layer = keras.layers.Rescaling(
+        scale, offset, dtype="float32", name="rescale_pixels"
+    )
+    return layer(images)

@@ -1,0 +1,110 @@
+"""The table of named backbones: constructor and expected pixel values."""
+
+import difflib
+from typing import NamedTuple
+
+import keras
+
+# How keras.applications expects pixels: "tf" is -1..1, "torch" is 0..1 less
+# the ImageNet mean over its deviation, "caffe" is BGR less the mean, and
+# "included" models already hold their own rescaling.
+_FAMILIES = {
+    "caffe": {
+        "resnet50": "ResNet50",
+        "resnet101": "ResNet101",
+        "resnet152": "ResNet152",
+        "vgg16": "VGG16",
+        "vgg19": "VGG19",
+    },
+    "tf": {
+        "resnet50_v2": "ResNet50V2",
+        "resnet101_v2": "ResNet101V2",
+        "resnet152_v2": "ResNet152V2",
+        "inception_v3": "InceptionV3",
+        "inception_resnet_v2": "InceptionResNetV2",
+        "xception": "Xception",
+        "mobilenet": "MobileNet",
+        "mobilenet_v2": "MobileNetV2",
+        "nasnet_mobile": "NASNetMobile",
+        "nasnet_large": "NASNetLarge",
+    },
+    "torch": {
+        "densenet121": "DenseNet121",
+        "densenet169": "DenseNet169",
+        "densenet201": "DenseNet201",
+    },
+    "included": {
+        "mobilenet_v3_small": "MobileNetV3Small",
+        "mobilenet_v3_large": "MobileNetV3Large",
+        **{f"efficientnet_b{n}": f"EfficientNetB{n}" for n in range(8)},
+        **{f"efficientnet_v2_b{n}": f"EfficientNetV2B{n}" for n in range(4)},
+        "efficientnet_v2_s": "EfficientNetV2S",
+        "efficientnet_v2_m": "EfficientNetV2M",
+        "efficientnet_v2_l": "EfficientNetV2L",
+        "convnext_tiny": "ConvNeXtTiny",
+        "convnext_small": "ConvNeXtSmall",
+        "convnext_base": "ConvNeXtBase",
+        "convnext_large": "ConvNeXtLarge",
+        "convnext_xlarge": "ConvNeXtXLarge",
+    },
+}
+
+# Their branches are cropped to fit each other while the graph is built.
+_FIXED_SIZE = ("nasnet_mobile", "nasnet_large")
+
+
+class Entry(NamedTuple):
+    """One named backbone.
+
+    constructor: name of the function in `keras.applications`.
+    pixels: "caffe", "tf", "torch" or "included".
+    fixed_size: whether height and width must be known.
+    """
+
+    constructor: str
+    pixels: str
+    fixed_size: bool
+
+
+_ENTRIES = {
+    name: Entry(constructor, pixels, name in _FIXED_SIZE)
+    for pixels, models in _FAMILIES.items()
+    for name, constructor in models.items()
+    if hasattr(keras.applications, constructor)
+}
+
+
+def available() -> list[str]:
+    """Lists the names that `build` knows, in alphabetical order.
+
+    Returns:
+        The lower-case names of the models in `keras.applications`.
+
+    Example:
+
+    ```python
+    import keras_fgvc.backbones
+
+    assert "resnet50" in keras_fgvc.backbones.available()
+    ```
+    """
+    return sorted(_ENTRIES)
+
+
+def find(name: str) -> Entry:
+    """Looks a name up; unknown names raise with the nearest ones."""
+    if name not in _ENTRIES:
+        near = difflib.get_close_matches(name.lower(), _ENTRIES, n=3)
+        hint = ", ".join(repr(match) for match in near or available())
+        raise ValueError(
+            "`backbone` must be a keras.Model or a name of "
+            f"backbones.available(). Received: backbone={name!r}. "
+            f"Nearest names: {hint}."
+        )
+    return _ENTRIES[name]
+
+
+def construct(entry: Entry, **options) -> keras.Model:
+    """Calls the constructor of `keras.applications` without its top."""
+    constructor = getattr(keras.applications, entry.constructor)
+    return constructor(**{"include_top": False, "weights": None, **options})

@@ -1,0 +1,188 @@
+"""Pretrained weights into a backbone, and from one model to another."""
+
+import os
+import socket
+
+import keras
+import numpy as np
+
+from keras_fgvc.backbones import registry
+
+_IMAGENET_VARIANCE = np.square([0.229, 0.224, 0.225])
+# Per blocking network call, so that a host that never answers is given up.
+_NETWORK_TIMEOUT = 10.0
+
+
+def load(model: keras.Model, backbone: str, weights: str) -> None:
+    """Fills a named backbone with `weights`.
+
+    Args:
+        model: the whole backbone without its top, as constructed.
+        backbone: its name, for the constructor and the messages.
+        weights: "imagenet" or the path of a local file.
+
+    Raises:
+        ValueError: if the file is missing or does not fit.
+        RuntimeError: if the ImageNet weights cannot be had.
+    """
+    entry = registry.find(backbone)
+    weights = os.fspath(weights)
+    if weights == "imagenet":
+        source = _imagenet_model(entry, backbone)
+    else:
+        source = _model_of_file(entry, backbone, weights)
+    _check_fit(source, model, backbone, weights)
+    model.set_weights(source.get_weights()[: len(model.weights)])
+    _finish_normalization(model)
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> int:
+    """Copies the weights of layers that both models have.
+
+    A layer is the same if its name and the shapes of its weights are,
+    whatever model it is nested in. The moving statistics of batch
+    normalisation are copied as well. Names that Keras's counter gave (most
+    of an Inception's) agree only between a model and its own copies.
+
+    Args:
+        source: the `keras.Model` to read.
+        target: the `keras.Model` to change; layers that `source` lacks stay
+            as they are.
+
+    Returns:
+        How many layers were copied.
+
+    Raises:
+        ValueError: if the models share no layer.
+
+    Example:
+
+    ```python
+    from keras_fgvc import backbones
+
+    backbone = backbones.build("mobilenet_v2", taps=(32,))
+    stem = backbones.clone_stem(backbone, 4)
+    assert backbones.copy_weights(backbone, stem) > 0
+    ```
+    """
+    known = {}
+    for layer in _weighted_layers(source):
+        known.setdefault(_signature(layer), layer)
+    pairs = [
+        (known[_signature(layer)], layer)
+        for layer in _weighted_layers(target)
+        if _signature(layer) in known
+    ]
+    if not pairs:
+        raise ValueError(
+            "`source` and `target` must share at least one layer with the "
+            "same name and the same shapes. Received: models "
+            f"{source.name!r} and {target.name!r}, which share none."
+        )
+    for source_layer, target_layer in pairs:
+        target_layer.set_weights(source_layer.get_weights())
+        _finalize(target_layer)
+    return len(pairs)
+
+
+def _weighted_layers(model: keras.Model) -> list:
+    """The layers with weights, nested models opened up."""
+    layers = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layers.extend(_weighted_layers(layer))
+        elif layer.weights:
+            layers.append(layer)
+    return layers
+
+
+def _signature(layer) -> tuple:
+    return layer.name, tuple(tuple(weight.shape) for weight in layer.weights)
+
+
+def _imagenet_model(entry, backbone: str) -> keras.Model:
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_NETWORK_TIMEOUT)
+    try:
+        return registry.construct(
+            entry, weights="imagenet", input_shape=(224, 224, 3)
+        )
+    except Exception as error:  # Keras raises a bare Exception here
+        raise RuntimeError(
+            f"The ImageNet weights of {backbone!r} could not be downloaded: "
+            "pass the path of a local weights file as `weights`, or "
+            "weights=None to start from random weights."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
+    if not os.path.isfile(path):
+        raise ValueError(
+            '`weights` must be None, "imagenet" or the path of an existing '
+            f"file. Received: weights={path!r} for backbone {backbone!r}."
+        )
+    try:
+        if path.endswith(".keras"):
+            return keras.saving.load_model(path, compile=False)
+        return _read_weights(entry, path)
+    except Exception as error:  # h5py, zipfile and Keras each raise their own
+        raise _misfit(backbone, path) from error
+
+
+def _read_weights(entry, path: str) -> keras.Model:
+    model = registry.construct(entry, input_shape=(224, 224, 3))
+    try:
+        model.load_weights(path)
+    except ValueError:
+        if path.endswith(".weights.h5"):
+            raise
+        # A legacy .h5 of the full model loads into the full model only.
+        model = registry.construct(entry, include_top=True)
+        model.load_weights(path)
+    return model
+
+
+def _check_fit(source, model, backbone: str, weights: str) -> None:
+    """The backbone's weights must be the first of the source's."""
+    wanted = [tuple(weight.shape) for weight in model.weights]
+    given = [tuple(weight.shape) for weight in source.weights]
+    if given[: len(wanted)] != wanted:
+        raise _misfit(backbone, weights)
+
+
+def _misfit(backbone: str, path: str) -> ValueError:
+    entry = registry.find(backbone)
+    return ValueError(
+        f"The file {path!r} does not hold the weights of backbone "
+        f"{backbone!r}. Give a .weights.h5, .h5 or .keras file that was "
+        f"saved from keras.applications.{entry.constructor}, or name the "
+        "backbone that the file belongs to."
+    )
+
+
+def _finish_normalization(model: keras.Model) -> None:
+    """Makes EfficientNet's input scaling independent of where it came from.
+
+    `keras.applications` puts one more Rescaling, by 1 / sqrt(deviation),
+    into the graph for weights="imagenet" only. The graph here is the same
+    for all weights, so the factor goes into the variance; a file that has
+    it there already is left alone.
+    """
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Normalization):
+            continue
+        if layer.weights:
+            mean, variance, count = layer.get_weights()
+            if np.allclose(variance, _IMAGENET_VARIANCE, rtol=1e-3):
+                variance = variance * np.sqrt(_IMAGENET_VARIANCE)
+            layer.set_weights([mean, variance, count])
+        _finalize(layer)
+
+
+def _finalize(layer) -> None:
+    # Normalization computes with a copy of its weights that only this call
+    # refreshes.
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()

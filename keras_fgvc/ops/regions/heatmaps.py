@@ -1,0 +1,113 @@
+"""From a heat map to the box of the object in it (ELoPE, section 5)."""
+
+from keras import ops
+
+from keras_fgvc._checks import check_in_range, check_rank
+from keras_fgvc.ops._precision import at_least_float32, cast_back
+
+
+def minmax_normalize(heatmap):
+    """Stretches each heat map linearly to 0..1.
+
+    `(x - min) / (max - min)` over the cells of each map. A constant map has
+    no range to stretch: it becomes all ones, which `heatmap_to_box` turns
+    into the whole image.
+
+    Args:
+        heatmap: Tensor of shape `(batch, height, width)`.
+
+    Returns:
+        Tensor of the same shape and floating dtype (float32 for integers),
+        values 0..1.
+
+    Raises:
+        ValueError: If `heatmap` does not have three axes.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.ops import minmax_normalize
+
+    heatmap = np.array([[[1.0, 3.0], [2.0, 5.0]]], "float32")
+    minmax_normalize(heatmap)  # [[[0.0, 0.5], [0.25, 1.0]]]
+    ```
+    """
+    heatmap = ops.convert_to_tensor(heatmap)
+    check_rank("heatmap", heatmap.shape, 3, "(batch, height, width)")
+    values = at_least_float32(heatmap)
+    low = ops.min(values, axis=(1, 2), keepdims=True)
+    high = ops.max(values, axis=(1, 2), keepdims=True)
+    # Divide by 1 where the map is constant: the other branch of a `where`
+    # would still send 0 / 0 into the gradient.
+    span = ops.where(high > low, high - low, 1.0)
+    # The maximum is set, not computed: XLA rounds it to just below 1, where a
+    # threshold of 1 would miss it.
+    stretched = ops.where(values < high, (values - low) / span, 1.0)
+    return cast_back(stretched, heatmap)
+
+
+def heatmap_to_box(heatmap, threshold, min_size=0.0):
+    """Finds the tight box around the cells that reach a threshold.
+
+    Cell i of h rows spans `[i / h, (i + 1) / h]`, so one cell alone gives a
+    box of one cell. The whole image is returned where no cell reaches the
+    threshold, or where a side of the box is below `min_size`. ELoPE (Hanselmann
+    and Ney, 2020), section 5: threshold 0.3 for birds, 0.2 otherwise, and
+    `min_size` 10 pixels of the image.
+
+    No gradient reaches the heat map: a threshold has none.
+
+    Args:
+        heatmap: Tensor of shape `(batch, height, width)`, values 0..1; see
+            `minmax_normalize`.
+        threshold: Number in 0..1. Cells of at least this value are inside.
+        min_size: Number in 0..1. Smallest side of a box, as a fraction of
+            the image's side. Defaults to 0.0, which accepts every box.
+
+    Returns:
+        Boxes of shape `(batch, 4)`, float32.
+
+    Raises:
+        ValueError: If `heatmap` does not have three axes, or `threshold` or
+            `min_size` lies outside 0..1.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.ops import heatmap_to_box
+
+    heatmap = np.zeros((1, 4, 5), "float32")
+    heatmap[0, 1:3, 2] = 1.0
+    heatmap_to_box(heatmap, 0.3)  # [[0.25, 0.4, 0.75, 0.6]]
+    heatmap_to_box(heatmap, 0.3, min_size=0.3)  # [[0.0, 0.0, 1.0, 1.0]]
+    ```
+    """
+    check_in_range("threshold", threshold, 0, 1)
+    check_in_range("min_size", min_size, 0, 1)
+    heatmap = ops.convert_to_tensor(heatmap)
+    check_rank("heatmap", heatmap.shape, 3, "(batch, height, width)")
+    inside = heatmap >= threshold
+    y_min, y_max, too_low = _extent(ops.any(inside, axis=2), min_size)
+    x_min, x_max, too_narrow = _extent(ops.any(inside, axis=1), min_size)
+    boxes = ops.stack([y_min, x_min, y_max, x_max], axis=-1)
+    too_small = ops.expand_dims(ops.logical_or(too_low, too_narrow), axis=-1)
+    whole = ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0], "float32")
+    return ops.where(too_small, whole, boxes)
+
+
+def _extent(occupied, min_size):
+    """Start and end in 0..1 of the True cells of (b, cells), and if too short.
+
+    Where no cell is True the extent is negative, so shorter than any
+    `min_size`.
+    """
+    count = ops.shape(occupied)[1]
+    cells = ops.arange(count, dtype="int32")
+    start = ops.min(ops.where(occupied, cells, count), axis=1)
+    end = ops.max(ops.where(occupied, cells + 1, 0), axis=1)
+    start, end = ops.cast(start, "float32"), ops.cast(end, "float32")
+    count = ops.cast(count, "float32")
+    # Compared in whole cells: 0.9 - 0.6 is not 0.3.
+    return start / count, end / count, end - start < min_size * count
