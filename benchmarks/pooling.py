@@ -52,17 +52,21 @@ def contenders(shape):
     }
     if keras.backend.backend() == "tensorflow":
         functions["tf.sort"] = sort_mean
-    result = [keras_contender(n, fn, features) for n, fn in functions.items()]
+    result = {
+        name: lambda fn=fn: keras_contender(fn, features)
+        for name, fn in functions.items()
+    }
     if importlib.util.find_spec("torch"):
-        batch, height, width, channels = shape
-        rows = features.reshape(batch, height * width, channels)
-        rows = np.ascontiguousarray(rows.transpose(0, 2, 1))
-        result.append(
-            torch_contender(
-                "torch.topk", lambda x: x.topk(K, dim=-1)[0].mean(-1), rows
-            )
-        )
+        result["torch.topk"] = lambda: torch_top_k(features)
     return result
+
+
+def torch_top_k(features):
+    """In torch's own layout, so that it has nothing to transpose."""
+    batch, height, width, channels = features.shape
+    rows = features.reshape(batch, height * width, channels)
+    rows = np.ascontiguousarray(rows.transpose(0, 2, 1))
+    return torch_contender(lambda x: x.topk(K, dim=-1)[0].mean(-1), rows)
 
 
 def main(_):

@@ -96,6 +96,14 @@ def torch_grid_sample(images, boxes, size):
     )
 
 
+def makers(functions, shape, count):
+    inputs = random_array(*shape), random_boxes(shape[0], count)
+    return {
+        name: lambda fn=fn: keras_contender(fn, *inputs)
+        for name, fn in functions.items()
+    }
+
+
 def feature_contenders(shape, count, size):
     functions = {
         "roi_align": lambda x, b: roi_align(x, b, (size, size)),
@@ -105,8 +113,7 @@ def feature_contenders(shape, count, size):
         functions["tf.image.crop_and_resize + avg_pool"] = lambda x, b: (
             tf_crop_and_resize(x, b, size, 2)
         )
-    inputs = random_array(*shape), random_boxes(shape[0], count)
-    return [keras_contender(n, fn, *inputs) for n, fn in functions.items()]
+    return makers(functions, shape, count)
 
 
 def image_contenders(shape, count, size):
@@ -122,8 +129,7 @@ def image_contenders(shape, count, size):
         functions["torch grid_sample"] = lambda x, b: torch_grid_sample(
             x, b, size
         )
-    inputs = random_array(*shape), random_boxes(shape[0], count)
-    return [keras_contender(n, fn, *inputs) for n, fn in functions.items()]
+    return makers(functions, shape, count)
 
 
 def main(_):

@@ -31,45 +31,47 @@ FLAGS = flags.FLAGS
 class Contender:
     """One way to compute the same thing, ready to run without arguments."""
 
-    name: str
     forward: Callable
     with_gradient: Callable
 
 
-def keras_contender(name, fn, *inputs):
+def keras_contender(fn, *inputs):
     """`fn` on the Keras backend: a graph on TensorFlow, jit on JAX."""
     backend = keras.backend.backend()
     inputs = [keras.ops.convert_to_tensor(x) for x in inputs]
     if backend == "torch":
-        return _torch_contender(name, fn, inputs)
+        return _torch_contender(fn, inputs)
     forward, with_gradient = {"tensorflow": _tensorflow, "jax": _jax}[backend](
         fn
     )
     return Contender(
-        name,
         lambda: _wait(forward(*inputs)),
         lambda: _wait(with_gradient(*inputs)),
     )
 
 
-def torch_contender(name, fn, *inputs):
+def torch_contender(fn, *inputs):
     """`fn` of torch tensors, eager, whatever the Keras backend is."""
     import torch
 
-    return _torch_contender(name, fn, [torch.from_numpy(x) for x in inputs])
+    return _torch_contender(fn, [torch.from_numpy(x) for x in inputs])
 
 
 def report(title, build):
-    """Prints one table; `build` returns the contenders, ours first."""
+    """Prints one table; `build` maps names to makers of contenders.
+
+    Ours comes first. A child process makes its contender alone: memory freed
+    by the others would be used again and hide what this one takes.
+    """
     if FLAGS.memory_of:
         table, _, name = FLAGS.memory_of.partition("/")
         if table == title:
-            _print_memory(next(c for c in build() if c.name == name))
+            _print_memory(build()[name]())
         return
-    contenders = build()
-    forward = _medians({c.name: c.forward for c in contenders})
-    both = _medians({c.name: c.with_gradient for c in contenders})
-    ours = contenders[0].name
+    contenders = {name: make() for name, make in build().items()}
+    forward = _medians({n: c.forward for n, c in contenders.items()})
+    both = _medians({n: c.with_gradient for n, c in contenders.items()})
+    ours = next(iter(contenders))
     memory_is_known = FLAGS.memory and sys.platform == "linux"
     print(f"\n### {title} ({keras.backend.backend()})\n")
     print(
@@ -153,7 +155,7 @@ def _jax(fn):
     return jax.jit(fn), jax.jit(with_gradient)
 
 
-def _torch_contender(name, fn, inputs):
+def _torch_contender(fn, inputs):
     import torch
 
     def forward():
@@ -166,7 +168,7 @@ def _torch_contender(name, fn, inputs):
         slopes = torch.autograd.grad(output.sum(), leaves, allow_unused=True)
         return output, slopes
 
-    return Contender(name, forward, with_gradient)
+    return Contender(forward, with_gradient)
 
 
 def _wait(result):

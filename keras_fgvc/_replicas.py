@@ -10,6 +10,10 @@ graph is being built they change nothing.
 import keras
 from keras import ops
 
+# Whether BatchNormalization may be told to use the joined batch's statistics.
+# JAX sees the joined batch anyway; Keras refuses the argument elsewhere.
+CAN_SYNCHRONIZE = keras.backend.backend() == "tensorflow"
+
 
 def _replica_context():
     if keras.backend.backend() != "tensorflow":

@@ -38,7 +38,7 @@ def test_replace_merges_arguments_and_leaves_the_original():
 
 def test_with_epochs():
     recipe = recipes.get("elope-short").with_epochs(crops=3)
-    assert [s.epochs for s in recipe.stages] == [8, 4, 3, 2]
+    assert [s.epochs for s in recipe.stages] == [8, 12, 3, 2]
     with pytest.raises(ValueError, match="`stage` must be one of 'classifier'"):
         recipe.with_epochs(crop=3)
 

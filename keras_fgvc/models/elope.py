@@ -29,6 +29,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc._replicas import CAN_SYNCHRONIZE
 from keras_fgvc.layers import (
     ClassMeanEmbeddingLoss,
     GlobalKMaxPooling,
@@ -280,7 +281,7 @@ def _classify(feature_map, num_classes, pooling, k, embedding_dim):
         pool(feature_map)
     )
     hidden = keras.layers.BatchNormalization(
-        momentum=0.9, synchronized=True, name="embedding_norm"
+        momentum=0.9, synchronized=CAN_SYNCHRONIZE, name="embedding_norm"
     )(embedding)
     hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
     logits = keras.layers.Dense(num_classes, name="logits")(hidden)

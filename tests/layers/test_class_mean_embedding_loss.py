@@ -4,6 +4,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from tests.tolerances import TOLERANCES
@@ -41,25 +42,25 @@ def test_loss_and_means_are_equations_5_to_10():
     for _ in range(3):
         loss = layer(EMBEDDINGS, LABELS, training=True)
         expected, means = reference(means, EMBEDDINGS, LABELS, 0.4, 9, 0.6)
-        np.testing.assert_allclose(np.array(loss), expected, rtol=1e-5)
+        np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-5)
         np.testing.assert_allclose(
-            np.array(layer.means), means, **TOLERANCES["float32"]
+            to_numpy(layer.means), means, **TOLERANCES["float32"]
         )
 
 
 def test_means_stay_outside_training():
     layer = ClassMeanEmbeddingLoss(5)
-    first = np.array(layer(EMBEDDINGS, LABELS))
-    np.testing.assert_array_equal(np.array(layer.means), np.zeros((5, 7)))
-    second = np.array(layer(EMBEDDINGS, LABELS, training=False))
+    first = to_numpy(layer(EMBEDDINGS, LABELS))
+    np.testing.assert_array_equal(to_numpy(layer.means), np.zeros((5, 7)))
+    second = to_numpy(layer(EMBEDDINGS, LABELS, training=False))
     np.testing.assert_array_equal(first, second)
 
 
 def test_length_of_embeddings_does_not_matter():
     layer = ClassMeanEmbeddingLoss(5)
     np.testing.assert_allclose(
-        np.array(layer(EMBEDDINGS, LABELS)),
-        np.array(layer(EMBEDDINGS * 31, LABELS)),
+        to_numpy(layer(EMBEDDINGS, LABELS)),
+        to_numpy(layer(EMBEDDINGS * 31, LABELS)),
         rtol=1e-5,
     )
 
@@ -67,11 +68,11 @@ def test_length_of_embeddings_does_not_matter():
 def test_renormalized_means_are_unit_vectors():
     layer = ClassMeanEmbeddingLoss(5, renormalize=True, seed=3)
     layer(EMBEDDINGS, LABELS, training=True)
-    lengths = np.linalg.norm(np.array(layer.means), axis=1)
+    lengths = np.linalg.norm(to_numpy(layer.means), axis=1)
     np.testing.assert_allclose(lengths, np.ones(5), rtol=1e-5)
     other = ClassMeanEmbeddingLoss(5, renormalize=True, seed=4)
     other.build((None, 7))
-    assert not np.allclose(np.array(layer.means), np.array(other.means))
+    assert not np.allclose(to_numpy(layer.means), to_numpy(other.means))
 
 
 def test_one_class_has_no_pair():
@@ -81,7 +82,7 @@ def test_one_class_has_no_pair():
         np.zeros((5, 7)), EMBEDDINGS, labels, 0.5, 0.0, 0.75
     )
     np.testing.assert_allclose(
-        np.array(layer(EMBEDDINGS, labels)), expected, rtol=1e-5
+        to_numpy(layer(EMBEDDINGS, labels)), expected, rtol=1e-5
     )
 
 
@@ -136,7 +137,7 @@ for strategy in (one, both):
         model.compile(keras.optimizers.SGD(0.5), loss="mae")
     data = tf.data.Dataset.from_tensor_slices(((x, y), np.zeros((24, 1))))
     model.fit(data.batch(8), epochs=2, verbose=0, shuffle=False)
-    results.append([np.array(w) for w in model.get_weights()])
+    results.append([to_numpy(w) for w in model.get_weights()])
 for a, b in zip(*results, strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 assert np.abs(results[0][-1]).max() > 0.1

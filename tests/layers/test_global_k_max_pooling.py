@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import GlobalKMaxPooling
 from tests.tolerances import TOLERANCES
@@ -18,8 +19,8 @@ def test_limits_are_max_and_average_pooling():
         (15, keras.layers.GlobalAveragePooling2D()),
     ):
         np.testing.assert_allclose(
-            np.array(GlobalKMaxPooling(k)(FEATURES)),
-            np.array(pooling(FEATURES)),
+            to_numpy(GlobalKMaxPooling(k)(FEATURES)),
+            to_numpy(pooling(FEATURES)),
             **TOLERANCES["float32"],
         )
 
@@ -28,12 +29,12 @@ def test_rank_weights_start_at_equation_3_and_are_equation_4():
     layer = GlobalKMaxPooling(3, weighted=True)
     top = sorted_values()[:, :3]
     np.testing.assert_allclose(
-        np.array(layer(FEATURES)), top.mean(1), **TOLERANCES["float32"]
+        to_numpy(layer(FEATURES)), top.mean(1), **TOLERANCES["float32"]
     )
     weights = np.float32([0.5, -2.0, 3.0])
     layer.set_weights([weights])
     np.testing.assert_allclose(
-        np.array(layer(FEATURES)),
+        to_numpy(layer(FEATURES)),
         (top * weights[:, None]).sum(1) / 3,
         **TOLERANCES["float32"],
     )

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc import ops
 from keras_fgvc.layers import LocalizationModule
@@ -16,25 +17,25 @@ def test_boxes_follow_the_heatmap():
     expected = ops.heatmap_to_box(
         ops.minmax_normalize(heatmap), 0.6, layer.min_size
     )
-    np.testing.assert_allclose(np.array(boxes[:, 0]), np.array(expected))
-    assert not np.allclose(np.array(boxes), [0, 0, 1, 1])
+    np.testing.assert_allclose(to_numpy(boxes[:, 0]), to_numpy(expected))
+    assert not np.allclose(to_numpy(boxes), [0, 0, 1, 1])
 
 
 def test_whole_image_until_enabled():
     layer = LocalizationModule((5, 4), threshold=0.6)
     _, boxes = layer(IMAGES)
-    np.testing.assert_array_equal(np.array(boxes), [[[0, 0, 1, 1]]] * 2)
+    np.testing.assert_array_equal(to_numpy(boxes), [[[0, 0, 1, 1]]] * 2)
     layer.enable()
     _, found = layer(IMAGES)
-    assert not np.allclose(np.array(found), np.array(boxes))
+    assert not np.allclose(to_numpy(found), to_numpy(boxes))
     layer.enable(False)
-    np.testing.assert_array_equal(np.array(layer(IMAGES)[1]), np.array(boxes))
+    np.testing.assert_array_equal(to_numpy(layer(IMAGES)[1]), to_numpy(boxes))
 
 
 def test_min_size_gives_the_whole_image():
     layer = LocalizationModule((5, 4), threshold=0.6, min_size=1.0)
     layer.enable()
-    boxes = np.array(layer(IMAGES)[1])
+    boxes = to_numpy(layer(IMAGES)[1])
     np.testing.assert_array_equal(boxes, [[[0, 0, 1, 1]]] * 2)
 
 
@@ -51,7 +52,7 @@ def test_any_stem_of_stride_4(padding):
     again = LocalizationModule.from_config(layer.get_config())
     again(IMAGES)
     again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(np.array(again(IMAGES)[0]), np.array(heatmap))
+    np.testing.assert_array_equal(to_numpy(again(IMAGES)[0]), to_numpy(heatmap))
 
 
 def test_paper_size():
@@ -66,7 +67,7 @@ def test_unknown_height_and_width():
     for found, expected in zip(
         model.predict(IMAGES, verbose=0), layer(IMAGES), strict=True
     ):
-        np.testing.assert_allclose(found, np.array(expected), atol=1e-5)
+        np.testing.assert_allclose(found, to_numpy(expected), atol=1e-5)
 
 
 def test_wrong_arguments():

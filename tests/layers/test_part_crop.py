@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc import ops
 from keras_fgvc.layers import PartCrop
@@ -13,7 +14,7 @@ WHOLE = np.tile(np.float32([0, 0, 1, 1]), (2, 1, 1))
 
 
 def test_the_whole_image_at_its_own_size_is_the_image():
-    crops = np.array(PartCrop((11, 13))([IMAGES, WHOLE]))
+    crops = to_numpy(PartCrop((11, 13))([IMAGES, WHOLE]))
     np.testing.assert_array_equal(crops[:, 0], IMAGES)
 
 
@@ -22,18 +23,18 @@ def test_the_whole_image_at_its_own_size_is_the_image():
     [("image", ops.crop_and_resize), ("features", ops.roi_align)],
 )
 def test_source_chooses_the_sampling(source, function):
-    found = np.array(PartCrop((5, 7), source=source)([IMAGES, BOXES]))
+    found = to_numpy(PartCrop((5, 7), source=source)([IMAGES, BOXES]))
     np.testing.assert_allclose(
-        found, np.array(function(IMAGES, BOXES, (5, 7))), rtol=1e-5
+        found, to_numpy(function(IMAGES, BOXES, (5, 7))), rtol=1e-5
     )
     others = {ops.crop_and_resize, ops.roi_align} - {function}
-    other = np.array(others.pop()(IMAGES, BOXES, (5, 7)))
+    other = to_numpy(others.pop()(IMAGES, BOXES, (5, 7)))
     assert np.abs(found - other).max() > 1
 
 
 def test_integer_images():
     pixels = IMAGES.astype("uint8")
-    crops = np.array(PartCrop((11, 13))([pixels, WHOLE]))
+    crops = to_numpy(PartCrop((11, 13))([pixels, WHOLE]))
     np.testing.assert_allclose(crops[:, 0], pixels, **TOLERANCES["float32"])
 
 
@@ -42,7 +43,7 @@ def test_unknown_height_and_width():
     model = keras.Model(inputs, PartCrop((5, 7))(inputs))
     np.testing.assert_allclose(
         model.predict([IMAGES, BOXES], verbose=0),
-        np.array(ops.crop_and_resize(IMAGES, BOXES, (5, 7))),
+        to_numpy(ops.crop_and_resize(IMAGES, BOXES, (5, 7))),
         rtol=1e-4,
         atol=1e-3,
     )

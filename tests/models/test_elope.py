@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc import ops
 from keras_fgvc.models import ELoPE
@@ -11,15 +12,13 @@ STAGES = ("classifier", "localizer", "crops", "weighted")
 
 def make(**options):
     settings = {"image_size": tiny.SIZE, "embedding_dim": 13, "tap": 8}
-    return ELoPE(
-        tiny.backbone(), tiny.NUM_CLASSES, **{**settings, **options}
-    )
+    return ELoPE(tiny.backbone(), tiny.NUM_CLASSES, **{**settings, **options})
 
 
 def values(model):
     # By number: the localiser's stem has layers of the same names and paths
     # as the backbone it was copied from.
-    return [np.array(w.value) for w in model.weights]
+    return [to_numpy(w.value) for w in model.weights]
 
 
 def train(model, stage, epochs=2):
@@ -181,8 +180,8 @@ def test_save_and_load_under_safe_mode(stage, tmp_path):
     assert loaded.stage == stage
     assert loaded.threshold == 0.55
     np.testing.assert_array_equal(
-        np.array(loaded.embedding_loss.means.value),
-        np.array(model.embedding_loss.means.value),
+        to_numpy(loaded.embedding_loss.means.value),
+        to_numpy(model.embedding_loss.means.value),
     )
     for name, value in loaded.predict(images, verbose=0).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-6)

@@ -1,0 +1,115 @@
+"""What ELoPE costs over the plain network: operations, parameters, time.
+
+    python benchmarks/elope_cost.py
+    python benchmarks/elope_cost.py --backbone=mobilenet_v2 --image_size=224
+
+Multiply-adds are half of what TensorFlow's profiler counts as floating-point
+operations of one image's prediction. Times are of one prediction and one
+training step (SGD), both models in turn in one process; quote the ratios.
+TensorFlow backend only.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from tensorflow.python.framework import convert_to_constants
+
+from keras_fgvc import models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
+flags.DEFINE_integer("image_size", 448, "Side of the images, in pixels.")
+flags.DEFINE_integer("classes", 200, "Number of classes.")
+flags.DEFINE_integer("batch_size", 4, "Images a step.")
+flags.DEFINE_integer("rounds", 7, "Rounds to take medians over.")
+
+
+def make_models():
+    baseline = models.Baseline(FLAGS.backbone, FLAGS.classes)
+    elope = models.ELoPE(
+        FLAGS.backbone, FLAGS.classes, image_size=FLAGS.image_size
+    )
+    # The state that costs most: localiser on, rank weights trained.
+    elope.begin_stage("weighted")
+    for model in (baseline, elope):
+        model.compile(keras.optimizers.SGD(1e-6))
+    return {"Baseline": baseline, "ELoPE": elope}
+
+
+def multiply_adds(model):
+    size = FLAGS.image_size
+    spec = tf.TensorSpec((1, size, size, 3), tf.float32)
+    graph = tf.function(lambda x: model(x, training=False))
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        graph.get_concrete_function(spec)
+    )
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profile = profiler.profile(frozen.graph, cmd="op", options=options)
+    return profile.total_float_ops / 2
+
+
+def inference_parameters(model):
+    """All weights but the class means, which only training reads."""
+    means = 0
+    if isinstance(model, models.ELoPE):
+        means = int(np.prod(model.embedding_loss.means.shape))
+    return sum(int(np.prod(w.shape)) for w in model.weights) - means
+
+
+def median_seconds(calls):
+    """Median seconds of each call, all in turn each round."""
+    for call in calls.values():
+        call()
+        call()
+    times = {name: [] for name in calls}
+    for _ in range(FLAGS.rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def row(label, values, form):
+    base, ours = values["Baseline"], values["ELoPE"]
+    print(
+        f"| {label} | {form.format(base)} | {form.format(ours)} "
+        f"| {ours / base:.4f} |",
+        flush=True,
+    )
+
+
+def main(_):
+    pair = make_models()
+    shape = (FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, shape).astype("float32")
+    labels = rng.integers(0, FLAGS.classes, FLAGS.batch_size)
+    print(
+        f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
+        f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}\n"
+    )
+    print("| | Baseline | ELoPE | ratio |\n|---|---|---|---|")
+    counts = {name: multiply_adds(model) for name, model in pair.items()}
+    row("multiply-adds", counts, "{:.4g}")
+    counts = {name: inference_parameters(m) for name, m in pair.items()}
+    row("parameters", counts, "{:,}")
+    predict = {
+        name: lambda m=m: m.predict_on_batch(images) for name, m in pair.items()
+    }
+    row("prediction, s", median_seconds(predict), "{:.3f}")
+    train = {
+        name: lambda m=m: m.train_on_batch(images, labels)
+        for name, m in pair.items()
+    }
+    row("training step, s", median_seconds(train), "{:.3f}")
+
+
+if __name__ == "__main__":
+    app.run(main)
