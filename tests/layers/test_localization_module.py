@@ -11,18 +11,18 @@ IMAGES = IMAGES.astype("float32")
 
 
 def test_boxes_follow_the_heatmap():
-    layer = LocalizationModule((5, 4), threshold=0.6, enabled=True)
+    layer = LocalizationModule((5, 4), threshold=0.95, enabled=True)
     heatmap, boxes = layer(IMAGES)
     assert heatmap.shape == (2, 5, 4)
     expected = ops.heatmap_to_box(
-        ops.minmax_normalize(heatmap), 0.6, layer.min_size
+        ops.minmax_normalize(heatmap), 0.95, layer.min_size
     )
     np.testing.assert_allclose(to_numpy(boxes[:, 0]), to_numpy(expected))
     assert not np.allclose(to_numpy(boxes), [0, 0, 1, 1])
 
 
 def test_whole_image_until_enabled():
-    layer = LocalizationModule((5, 4), threshold=0.6)
+    layer = LocalizationModule((5, 4), threshold=0.95)
     _, boxes = layer(IMAGES)
     np.testing.assert_array_equal(to_numpy(boxes), [[[0, 0, 1, 1]]] * 2)
     layer.enable()
@@ -33,7 +33,7 @@ def test_whole_image_until_enabled():
 
 
 def test_min_size_gives_the_whole_image():
-    layer = LocalizationModule((5, 4), threshold=0.6, min_size=1.0)
+    layer = LocalizationModule((5, 4), threshold=0.95, min_size=1.0)
     layer.enable()
     boxes = to_numpy(layer(IMAGES)[1])
     np.testing.assert_array_equal(boxes, [[[0, 0, 1, 1]]] * 2)
