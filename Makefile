@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The one PyTorch that was tested. Only asked for by name in BACKENDS.
 TORCH := torch==2.13.0
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo test lint clean
 

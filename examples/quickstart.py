@@ -14,7 +14,6 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 from absl import app, flags
 
 from keras_fgvc import (
@@ -37,14 +36,13 @@ THRESHOLD = 0.6  # best on validation images; the paper's 0.3 is for birds
 # Runs with TensorFlow alone, as TF Serving would.
 SERVE = """
 import sys
-import numpy as np
 import tensorflow as tf
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_bytes"]
 answer = serve(image_bytes=tf.constant([open(sys.argv[2], "rb").read()]))
 assert "keras_fgvc" not in sys.modules
 print("served:", answer["top_classes"][0, 0].numpy().decode(),
       f"p={answer['top_probabilities'][0, 0]:.3f}",
-      "box", np.round(answer["boxes"][0, 0], 2).tolist())
+      "box", [round(float(v), 2) for v in answer["boxes"][0, 0]])
 """
 
 
@@ -149,7 +147,7 @@ def show_and_serve(model, digits, workdir):
     print(
         f"here:   {guesses[0]} p={outputs['probabilities'][0].max():.3f}",
         "box",
-        np.round(outputs["boxes"][0, 0], 2).tolist(),
+        [round(float(value), 2) for value in outputs["boxes"][0, 0]],
     )
     command = [sys.executable, "-c", SERVE, str(saved), str(example)]
     subprocess.run(command, check=True)
