@@ -133,19 +133,19 @@ class FineGrainedModel(keras.Model):
         }
         super().compile(optimizer, metrics=plain or None, **kwargs)
 
-    def fit(self, x=None, y=None, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does; labels given as NumPy are checked.
 
         Raises:
             ValueError: If a label lies outside 0..num_classes-1.
         """
         self._check_given_labels(y)
-        return super().fit(x, y, **kwargs)
+        return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does, with labels checked."""
         self._check_given_labels(y)
-        return super().evaluate(x, y, **kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def _check_given_labels(self, targets):
         # Labels of a pipeline are checked where the pipeline is made.
@@ -170,12 +170,14 @@ class FineGrainedModel(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         del x
-        terms = self.loss_terms(_labels(y), y_pred, training)
-        total = 0.0
+        labels = _labels(y)
+        terms = self.loss_terms(labels, y_pred, training)
+        total, count = 0.0, ops.shape(labels)[0]
         for name, weight in self.loss_weights.items():
             term = _mean_over_images(terms[name], sample_weight)
             if name in self._monitors.terms:
-                self._monitors.terms[name].update_state(term)
+                # By its images, as Keras weighs "loss": batches may differ.
+                self._monitors.terms[name].update_state(term, count)
             total = total + weight * term
         # Each replica's mean counts once among all of them; Keras scales
         # `self.losses` (regularisers) itself.

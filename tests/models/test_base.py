@@ -56,6 +56,17 @@ def test_loss_is_the_weighted_sum_of_its_named_terms():
     )
 
 
+def test_named_terms_add_up_over_batches_of_different_size():
+    images, labels = tiny.images_and_labels(7)
+    model = make_elope()
+    model.compile("sgd")
+    logs = model.evaluate(
+        images, labels, batch_size=4, verbose=0, return_dict=True
+    )
+    total = logs["cross_entropy"] + 2.0 * logs["embedding"]
+    np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
+
+
 def test_class_weight_weighs_the_images():
     images, labels = tiny.images_and_labels()
     losses = []
