@@ -21,14 +21,14 @@ def test_is_the_op():
 
 
 def test_boxes_keep_their_digits_under_half_precision():
-    """In bfloat16 0.501 and 0.5 are one number; the cut-outs must differ."""
-    ramp = np.arange(64, dtype="float32").reshape(1, 1, 64, 1)
-    ramp = np.tile(ramp, (1, 2, 1, 1)) / 64
+    """In bfloat16 0.501, 0.5015 and 0.5 are one number."""
+    ramp = np.tile(np.arange(64, dtype="float32") - 32, (1, 2, 1))[..., None]
     layer = ROIAlign((1, 1), dtype="mixed_bfloat16")
-    boxes = np.float32([[[0, 0.5, 1, 0.52], [0, 0.501, 1, 0.561]]])
-    out = keras.ops.cast(layer([ramp, boxes]), "float32")
-    values = keras.ops.convert_to_numpy(out).reshape(-1)
-    assert values[1] - values[0] > 0.01
+    boxes = np.float32([[[0, 0.501, 1, 0.5015]]])
+    out = to_numpy(keras.ops.cast(layer([ramp, boxes]), "float32"))
+    # Pixel i has its centre at (i + 0.5) / 64.
+    expected = 0.50125 * 64 - 0.5 - 32
+    np.testing.assert_allclose(out.item(), expected, atol=0.02)
 
 
 def test_unknown_height_and_width():
