@@ -23,7 +23,9 @@ def make_model(pooling):
         x = keras.layers.MaxPooling2D()(x)
     outputs = keras.layers.Dense(10, activation="softmax")(pooling(x))
     model = keras.Model(image, outputs)
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
