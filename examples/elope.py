@@ -30,6 +30,7 @@ flags.DEFINE_integer("batch_size", None, "Images a step.")
 flags.DEFINE_list("stages", None, "Stages to run; default all.")
 flags.DEFINE_list("epochs", [], "Epochs by stage, as classifier=8,crops=4.")
 flags.DEFINE_list("arguments", [], "Of the model, as k=1,localize=false.")
+flags.DEFINE_boolean("tune_threshold", False, "Choose tau on validation.")
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string("verbose", "auto", "As in keras.Model.fit.")
 
@@ -43,6 +44,17 @@ def make_recipe():
     arguments = {name: json.loads(value) for name, value in pairs}
     epochs = {k: int(v) for k, v in (pair.split("=") for pair in FLAGS.epochs)}
     return recipe.replace(arguments=arguments, **sizes).with_epochs(**epochs)
+
+
+def look(model, images, size, stage):
+    """Figures on the test split; before, tau by the validation split."""
+    if stage == "localizer" and FLAGS.tune_threshold:
+        tau = evaluation.best_threshold(model, images, image_size=size)
+        model.set_threshold(tau)
+        print(f"threshold {tau} is best on validation", flush=True)
+    return evaluation.evaluate(
+        model, images, image_size=size, threshold=model.threshold
+    )
 
 
 def main(_):
@@ -69,12 +81,7 @@ def main(_):
             stages=[stage],
             verbose=verbose,
         )
-        result = evaluation.evaluate(
-            model,
-            images,
-            image_size=recipe.load_size,
-            threshold=model.threshold,
-        )
+        result = look(model, images, recipe.load_size, stage)
         print(f"after {stage}: {result}", flush=True)
         results[stage] = dataclasses.asdict(result)
     path = pathlib.Path(FLAGS.workdir) / "test.json"

@@ -9,9 +9,14 @@ test accuracy with average pooling and with the mean of the 4 largest values:
 """
 
 import keras
+from absl import app, flags
 
 from keras_fgvc.data import cluttered_digits
 from keras_fgvc.layers import GlobalKMaxPooling
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("num_train", 4000, "Training images.")
+flags.DEFINE_integer("epochs", 8, "Passes over them.")
 
 
 def make_model(pooling):
@@ -30,8 +35,8 @@ def make_model(pooling):
     return model
 
 
-def main():
-    digits = cluttered_digits(4000, 500, 1000, distractors=4)
+def main(_):
+    digits = cluttered_digits(FLAGS.num_train, 500, 1000, distractors=4)
     train, test = digits.subset("train"), digits.subset("test")
     for pooling in (
         keras.layers.GlobalAveragePooling2D(),
@@ -39,10 +44,10 @@ def main():
     ):
         keras.utils.set_random_seed(0)
         model = make_model(pooling)
-        model.fit(train.images, train.labels, epochs=8, verbose=0)
+        model.fit(train.images, train.labels, epochs=FLAGS.epochs, verbose=0)
         _, accuracy = model.evaluate(test.images, test.labels, verbose=0)
         print(f"{type(pooling).__name__:24} {100 * accuracy:.1f} %")
 
 
 if __name__ == "__main__":
-    main()
+    app.run(main)

@@ -75,13 +75,8 @@ def make_recipe(method, **epochs):
     )
 
 
-def main(_):
-    keras.utils.set_random_seed(FLAGS.seed)
-    workdir = pathlib.Path(FLAGS.workdir)
-    shutil.rmtree(workdir, ignore_errors=True)
-    digits = data.cluttered_digits(
-        FLAGS.num_train, 500, 1000, canvas=CANVAS, seed=FLAGS.seed
-    )
+def make_contestants():
+    """ELoPE, and (model, recipe) of both."""
     options = {"batch_norm": "train", "tap": 8}
     elope = models.ELoPE(
         small_backbone(),
@@ -91,7 +86,7 @@ def main(_):
         threshold=THRESHOLD,
         **options,
     )
-    contestants = [
+    return elope, [
         (
             models.Baseline(small_backbone(), 10, **options),
             make_recipe("Baseline", classifier=14),
@@ -103,6 +98,16 @@ def main(_):
             ),
         ),
     ]
+
+
+def main(_):
+    keras.utils.set_random_seed(FLAGS.seed)
+    workdir = pathlib.Path(FLAGS.workdir)
+    shutil.rmtree(workdir, ignore_errors=True)
+    digits = data.cluttered_digits(
+        FLAGS.num_train, 500, 1000, canvas=CANVAS, seed=FLAGS.seed
+    )
+    elope, contestants = make_contestants()
     rows = []
     for model, recipe in contestants:
         print(f"\n{recipe.method}", flush=True)

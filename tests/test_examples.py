@@ -60,3 +60,11 @@ def test_elope_on_a_folder_of_photographs(tmp_path):
     assert list(found) == ["classifier", "localizer"]
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     assert (model.image_size, model.embedding_dim) == (32, 8)
+
+
+def test_layer_in_your_model(tmp_path):
+    output = run(
+        "layer_in_your_model.py", "--num_train=64", "--epochs=1", cwd=tmp_path
+    )
+    names = [line.split()[0] for line in output.splitlines()]
+    assert names[-2:] == ["GlobalAveragePooling2D", "GlobalKMaxPooling"]

@@ -223,6 +223,25 @@ class ELoPE(FineGrainedModel):
             backbones.copy_weights(self.features, self.localizer.stem)
         self.localizer.enable(name in ("crops", "weighted"))
 
+    def set_threshold(self, value: float) -> None:
+        """Moves `threshold` (tau), such as to the best one on validation.
+
+        Raises:
+            ValueError: If `value` is outside 0..1 or there is no localiser.
+        """
+        check_in_range("value", value, 0.0, 1.0)
+        if self.localizer is None:
+            raise ValueError(
+                "`set_threshold` needs a localiser. Received: a model made "
+                "with localize=False."
+            )
+        self.threshold = value
+        self.localizer.threshold = value
+        # What Keras has traced holds the old one; it will trace again.
+        self.train_function = None
+        self.test_function = None
+        self.predict_function = None
+
     def _set_up(self, stage):
         weights = {
             "cross_entropy": 1.0,

@@ -150,6 +150,33 @@ def test_boxes_are_those_of_the_heatmap_and_crop_the_image():
     assert not np.allclose(outputs["logits"], whole["logits"])
 
 
+def test_set_threshold_moves_the_boxes_and_is_saved(tmp_path):
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(threshold=0.1)
+    model.localizer.enable()
+    before = model.predict(images, verbose=0)
+    model.set_threshold(0.8)
+    after = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(before["heatmap"], after["heatmap"])
+    areas = [
+        to_numpy(ops.box_area(o["boxes"][:, 0])).mean() for o in (before, after)
+    ]
+    assert areas[1] < areas[0]
+    model.save(tmp_path / "elope.keras")
+    loaded = keras.saving.load_model(tmp_path / "elope.keras")
+    assert loaded.threshold == 0.8
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0)["boxes"], after["boxes"], atol=1e-5
+    )
+
+
+def test_set_threshold_names_what_is_wrong():
+    with pytest.raises(ValueError, match="`value` must be between 0"):
+        make().set_threshold(1.5)
+    with pytest.raises(ValueError, match="needs a localiser"):
+        make(localize=False).set_threshold(0.5)
+
+
 def test_rank_weights_at_one_are_equation_3():
     model = make()
     np.testing.assert_array_equal(
