@@ -13,6 +13,8 @@ from keras import ops
 # Whether BatchNormalization may be told to use the joined batch's statistics.
 # JAX sees the joined batch anyway; Keras refuses the argument elsewhere.
 CAN_SYNCHRONIZE = keras.backend.backend() == "tensorflow"
+# A prime, far more than any seed generator is asked for in a step.
+SEED_STEP = 7919
 
 
 def _replica_context():
@@ -57,3 +59,21 @@ def join_batch(tensor):
     buffer = ops.reshape(place, shape) * ops.expand_dims(tensor, 0)
     joined = context.all_reduce(tf.distribute.ReduceOp.SUM, buffer)
     return ops.reshape(joined, (-1, *tensor.shape[1:]))
+
+
+class SeedGenerator(keras.random.SeedGenerator):
+    """Keras's, but each replica draws numbers of its own.
+
+    The state is the same on every replica; without the replica's number in
+    the seed all of them would choose alike.
+    """
+
+    def next(self, ordered=True):
+        seed = super().next(ordered=ordered)
+        if num_replicas() == 1:
+            return seed
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        replica = ops.cast(context.replica_id_in_sync_group, seed.dtype)
+        return seed + ops.stack([replica * SEED_STEP, ops.zeros_like(replica)])

@@ -25,6 +25,21 @@ def embeddings_and_labels(rng):
     return embeddings, rng.integers(0, 3, 7).astype("int32")
 
 
+def parts_and_labels(rng):
+    parts = rng.normal(size=(7, 2, 5)).astype("float32")
+    return parts, rng.integers(0, 3, 7).astype("int32")
+
+
+def features_and_attention(rng):
+    attention = rng.uniform(0, 1, (2, 5, 7, 2)).astype("float32")
+    return (*features(rng), attention)
+
+
+def heads(rng):
+    shapes = ((2, 3, 7), (2, 5), (2, 4))  # attended, features, logits
+    return tuple(rng.normal(size=s).astype("float32") for s in shapes)
+
+
 def images(rng):
     return (rng.uniform(0, 255, (2, 31, 37, 3)).astype("float32"),)
 
@@ -61,6 +76,55 @@ CASES = {
         embeddings_and_labels,
         trains=("means",),
         dtype_kept=False,
+    ),
+    "BilinearAttentionPooling": Case(
+        layers.BilinearAttentionPooling,
+        {"pooling": "max", "normalize": True},
+        features_and_attention,
+        takes_list=True,
+    ),
+    "AttentionCenterLoss": Case(
+        layers.AttentionCenterLoss,
+        {"num_classes": 3, "rate": 0.4, "normalize": True},
+        parts_and_labels,
+        trains=("centers",),
+        dtype_kept=False,
+    ),
+    "SpatialSoftmaxAttention": Case(
+        layers.SpatialSoftmaxAttention,
+        {
+            "num_heads": 2,
+            "kernel_size": 3,
+            "mask": "sigmoid",
+            "diversity_weight": 0.2,
+        },
+        features,
+        trains=("kernel", "bias"),
+    ),
+    "GatedOutputHeads": Case(
+        layers.GatedOutputHeads,
+        {
+            "num_classes": 4,
+            "reduction": "projection",
+            "gates": True,
+            "mix": "logits",
+            "temperature": 0.7,
+        },
+        heads,
+        trains=(
+            "kernel_0",
+            "bias_0",
+            "gate_0",
+            "reduction_0",
+            "network_gate",
+        ),
+        dtype_kept=False,
+    ),
+    "AttentionUpsampler": Case(
+        layers.AttentionUpsampler,
+        {"factor": 3, "kernel_size": 7},
+        features,
+        trains=("kernel",),
     ),
     "LocalizationModule": Case(
         layers.LocalizationModule,

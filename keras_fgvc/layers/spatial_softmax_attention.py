@@ -1,0 +1,141 @@
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import (
+    check_choice,
+    check_in_range,
+    check_positive_int,
+    check_rank,
+)
+from keras_fgvc.losses import mask_diversity
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class SpatialSoftmaxAttention(keras.layers.Layer):
+    """Looks at the most telling places of a feature map, one a head.
+
+    A single convolution scores every place, a softmax over the places makes
+    a mask of the scores, and each head sums the features under its mask:
+
+        M_k = spatial_softmax(W_k * Z)                               (eq. 1)
+        H_k = sum over places of M_k Z                        (eq. 2 and 5)
+
+    The paper writes the masked copy `M_k Z` of the whole map and sums it in
+    the output head; as nothing lies between, the sum is taken here as a
+    matrix product and no copy is made.
+
+    Source: "A Painless Attention Mechanism for Convolutional Neural
+    Networks", 2018, https://openreview.net/forum?id=rJe7FW-Cb, section 3.2.
+
+    Args:
+        num_heads: Integer, the number of masks (K, "attention width").
+            Defaults to 1.
+        kernel_size: Side of the convolution's kernel. Defaults to 1, the
+            paper's; its authors' later code has 3.
+        mask: `"softmax"` (default) or `"sigmoid"`, the paper's ablation. A
+            sigmoid mask does not sum to one: the features under it are
+            averaged over all places.
+        diversity_weight: Weight (gamma, eq. 4) of `losses.mask_diversity`,
+            which the layer adds to the model's losses in training when it has
+            two heads or more. Defaults to 0.1; 0 leaves it out.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        features: `(batch, height, width, channels)`.
+        return_masks: Whether the masks come back too. Defaults to `False`.
+
+    Output shape:
+        `(batch, num_heads, channels)`; with `return_masks` a tuple of that
+        and the masks `(batch, height, width, num_heads)`, float32.
+
+    Raises:
+        ValueError: If an argument is not as described or the input does not
+            have four axes.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_fgvc.layers import SpatialSoftmaxAttention
+
+    features = keras.Input((14, 14, 64))
+    attended = SpatialSoftmaxAttention(num_heads=2)(features)  # (None, 2, 64)
+    outputs = keras.layers.Dense(200)(keras.layers.Flatten()(attended))
+    model = keras.Model(features, outputs)
+    ```
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        *,
+        kernel_size: int = 1,
+        mask: str = "softmax",
+        diversity_weight: float = 0.1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive_int("num_heads", num_heads)
+        check_positive_int("kernel_size", kernel_size)
+        check_choice("mask", mask, ("softmax", "sigmoid"))
+        check_in_range("diversity_weight", diversity_weight, 0.0, float("inf"))
+        self.num_heads = num_heads
+        self.kernel_size = kernel_size
+        self.mask = mask
+        self.diversity_weight = diversity_weight
+
+    def build(self, features_shape):
+        check_rank(
+            "features", features_shape, 4, "(batch, height, width, channels)"
+        )
+        # A bias would cancel in the softmax.
+        self.scores = keras.layers.Conv2D(
+            self.num_heads,
+            self.kernel_size,
+            padding="same",
+            use_bias=self.mask == "sigmoid",
+            dtype=self.dtype_policy,
+            name="scores",
+        )
+        self.scores.build(features_shape)
+
+    def call(self, features, return_masks=False, training=False):
+        scores = self.scores(features)
+        if self.mask == "softmax":
+            masks = weights = ops.spatial_softmax(scores)
+            height, width = keras_ops.shape(masks)[1:3]
+            # The pooling averages: undo its division by the places.
+            weights = masks * keras_ops.cast(height * width, masks.dtype)
+        else:
+            masks = weights = keras_ops.sigmoid(
+                keras_ops.cast(scores, "float32")
+            )
+        if training and self.diversity_weight and self.num_heads > 1:
+            self.add_loss(
+                self.diversity_weight * keras_ops.mean(mask_diversity(masks))
+            )
+        weights = keras_ops.cast(weights, features.dtype)
+        attended = ops.bilinear_attention_pool(features, weights)
+        return (attended, masks) if return_masks else attended
+
+    def compute_output_shape(self, features_shape):
+        return (features_shape[0], self.num_heads, features_shape[-1])
+
+    def compute_output_spec(self, features, return_masks=False, training=False):
+        attended = keras.KerasTensor(
+            self.compute_output_shape(features.shape), self.compute_dtype
+        )
+        if not return_masks:
+            return attended
+        masks = (*features.shape[:3], self.num_heads)
+        return attended, keras.KerasTensor(masks, "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "kernel_size": self.kernel_size,
+            "mask": self.mask,
+            "diversity_weight": self.diversity_weight,
+        }
