@@ -3,14 +3,21 @@ import pytest
 from keras_fgvc import models, recipes
 from tests import tiny
 
+# The tiny backbone ends at stride 8.
+PLACES = {
+    "PainlessAttention": {"attend_at": (4, 8)},
+    "Coarse2Fine": {"image_size": 32},
+}
+
 
 @pytest.mark.parametrize("name", recipes.available())
 def test_recipe_fits_its_method(name):
     recipe = recipes.get(name)
     assert recipe.name == name
     method = getattr(models, recipe.method)
-    assert tuple(stage.name for stage in recipe.stages) == method.stages
-    model = method(tiny.backbone(), 3, tap=8, **recipe.arguments)
+    places = PLACES.get(recipe.method, {})
+    model = method(tiny.backbone(), 3, tap=8, **places, **recipe.arguments)
+    assert tuple(stage.name for stage in recipe.stages) == model.stages
     for key, value in recipe.arguments.items():
         assert getattr(model, key) == value
 
@@ -50,3 +57,43 @@ def test_unknown_names():
         recipes.Stage("classifier", 1, 0.1, schedule="linear")
     with pytest.raises(ValueError, match="`epochs` must be at least 1"):
         recipes.Stage("classifier", 0, 0.1)
+
+
+def test_painless_paper_holds_section_4_2():
+    recipe = recipes.get("painless-paper")
+    (stage,) = recipe.stages
+    assert (recipe.image_size, recipe.batch_size) == (224, 64)
+    assert (stage.epochs, stage.learning_rate, stage.head_rate) == (
+        100,
+        1e-3,
+        10.0,
+    )
+    assert (stage.schedule, stage.step_epochs, stage.step_factor) == (
+        "step",
+        30,
+        0.5,
+    )
+    augmentation = stage.augmentation
+    assert augmentation.input_size((224, 224)) == (256, 256)
+    assert augmentation.horizontal_flip
+    assert not augmentation.changes_colours
+
+
+def test_coarse2fine_paper_holds_the_setup():
+    recipe = recipes.get("coarse2fine-paper")
+    upsampler, classifier = recipe.stages
+    assert recipe.batch_size == 64
+    assert (upsampler.num_examples, upsampler.epochs) == (60_000, 100)
+    assert classifier.epochs == 200
+    assert (classifier.momentum, classifier.weight_decay) == (0.9, 1e-5)
+    model = models.Coarse2Fine(tiny.backbone(), 3, image_size=32, tap=8)
+    assert (model.num_maps, model.center_weight) == (8, 1.0)
+
+
+def test_wsdan_official_holds_what_its_code_does():
+    recipe = recipes.get("wsdan-official")
+    (stage,) = recipe.stages
+    assert (recipe.batch_size, stage.epochs) == (12, 160)
+    assert recipe.arguments["num_maps"] == 32
+    assert (stage.step_epochs, stage.step_factor) == (2, 0.9)
+    assert stage.augmentation.input_size((448, 448)) == (512, 512)

@@ -100,6 +100,34 @@ class FineGrainedModel(keras.Model):
             )
         self.stage = name
 
+    def stage_task(self, stage, data):
+        """What a stage trains and on what, if not the model on the images.
+
+        Args:
+            stage: A `keras_fgvc.recipes.Stage`.
+            data: `keras_fgvc.data.LabeledImages`.
+
+        Returns:
+            Pair of a `keras.Model` that shares what it trains with this one,
+            and of data with its `name`, `split_sizes` and `batches`.
+        """
+        del stage
+        return self, data
+
+    def forget_traces(self) -> None:
+        """Has Keras trace its steps again, with a setting that changed."""
+        self.train_function = None
+        self.test_function = None
+        self.predict_function = None
+
+    def head_variables(self) -> list:
+        """What trains behind the backbone, `self.features`.
+
+        A recipe may let it learn faster; see `recipes.Stage.head_rate`.
+        """
+        backbone = {id(weight) for weight in self.features.weights}
+        return [v for v in self.trainable_variables if id(v) not in backbone]
+
     # ---- Keras's own training loop, told where to look ----
 
     def compile(

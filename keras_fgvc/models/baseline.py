@@ -91,6 +91,7 @@ class Baseline(FineGrainedModel):
             "mean_activation": keras.ops.mean(feature_map, axis=-1),
         }
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        self.features = features
 
         # ---- config ----
         self.keep_arguments(

@@ -29,21 +29,15 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
-from keras_fgvc._replicas import CAN_SYNCHRONIZE
-from keras_fgvc.layers import (
-    ClassMeanEmbeddingLoss,
-    GlobalKMaxPooling,
-    LocalizationModule,
-    PartCrop,
-)
+from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
+from keras_fgvc.models import _elope_graph as elope_graph
 from keras_fgvc.models.base import (
     FineGrainedModel,
     check_model_arguments,
     cross_entropy,
 )
 
-STEM_TAP = 4
 # What each stage minimises; "embedding" gets the model's own weight.
 STAGE_TERMS = {
     "classifier": ("cross_entropy", "embedding"),
@@ -151,12 +145,18 @@ class ELoPE(FineGrainedModel):
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")
-        localizer = _make_localizer(features, threshold) if localize else None
-        outputs = _localize(localizer, image)
-        square = _square(image, outputs.get("boxes"), image_size)
+        localizer = (
+            elope_graph.make_localizer(features, threshold)
+            if localize
+            else None
+        )
+        outputs = elope_graph.localize(localizer, image)
+        square = elope_graph.square(image, outputs.get("boxes"), image_size)
         feature_map = features(square)
         outputs.update(
-            _classify(feature_map, num_classes, pooling, k, embedding_dim)
+            elope_graph.classify(
+                feature_map, num_classes, pooling, k, embedding_dim
+            )
         )
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
@@ -237,10 +237,7 @@ class ELoPE(FineGrainedModel):
             )
         self.threshold = value
         self.localizer.threshold = value
-        # What Keras has traced holds the old one; it will trace again.
-        self.train_function = None
-        self.test_function = None
-        self.predict_function = None
+        self.forget_traces()
 
     def _set_up(self, stage):
         weights = {
@@ -262,53 +259,3 @@ class ELoPE(FineGrainedModel):
 
     def _freeze_if(self, model, trains):
         backbones.set_trainable(model, trains, batch_norm=self.batch_norm)
-
-
-def _make_localizer(features, threshold):
-    stem = backbones.clone_stem(features, STEM_TAP)
-    return LocalizationModule(threshold=threshold, stem=stem, name="localizer")
-
-
-def _localize(localizer, image):
-    if localizer is None:
-        return {}
-    heatmap, boxes = localizer(image)
-    return {"heatmap": heatmap, "boxes": boxes}
-
-
-def _square(image, boxes, size):
-    """The box of each image, or without boxes all of it, `(b, s, s, 3)`."""
-    # In float32 also under mixed precision: pixels and boxes need the digits.
-    if boxes is None:
-        return keras.layers.Resizing(
-            size, size, dtype="float32", name="square"
-        )(image)
-    crops = PartCrop((size, size), dtype="float32", name="crop")([image, boxes])
-    # (b, 1, size, size, 3) -> (b, size, size, 3): the one box of each image
-    return keras.layers.Reshape(
-        (size, size, 3), dtype="float32", name="square"
-    )(crops)
-
-
-def _classify(feature_map, num_classes, pooling, k, embedding_dim):
-    """Feature map to the classifier's outputs, by name."""
-    if pooling == "k_max":
-        pool = GlobalKMaxPooling(k, weighted=True, name="pooling")
-    else:
-        pool = keras.layers.GlobalAveragePooling2D(name="pooling")
-    embedding = keras.layers.Dense(embedding_dim, name="embedding")(
-        pool(feature_map)
-    )
-    hidden = keras.layers.BatchNormalization(
-        momentum=0.9, synchronized=CAN_SYNCHRONIZE, name="embedding_norm"
-    )(embedding)
-    hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
-    logits = keras.layers.Dense(num_classes, name="logits")(hidden)
-    return {
-        "probabilities": keras.layers.Softmax(
-            dtype="float32", name="probabilities"
-        )(logits),
-        "logits": logits,
-        "embedding": hidden,
-        "mean_activation": keras.ops.mean(feature_map, axis=-1),
-    }

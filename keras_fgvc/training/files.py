@@ -11,10 +11,15 @@ BACKUP = re.compile(r"backup-(\d+)\.weights\.h5")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: the best weights so far, then the full state."""
+    """After each epoch: the best weights so far, then the full state.
 
-    def __init__(self, folder, monitor, values):
+    The weights are those of the `whole` model, of which a stage may train a
+    part as a model of its own; the state is that of what is trained.
+    """
+
+    def __init__(self, folder, monitor, values, whole):
         super().__init__()
+        self.whole = whole
         self.folder = folder
         self.monitor = monitor
         self.values = values  # of the epochs an earlier process finished
@@ -23,7 +28,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.values.append(logs[self.monitor])
         if best_epoch(self.values, self.monitor) == len(self.values) - 1:
             move_into_place(
-                self.folder / "best.weights.h5", self.model.save_weights
+                self.folder / "best.weights.h5", self.whole.save_weights
             )
         old = find_backups(self.folder)
         move_into_place(

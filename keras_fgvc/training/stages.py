@@ -17,6 +17,7 @@ from keras_fgvc.training.files import (
     write_log,
 )
 from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.seeds import EpochSeeds
 
 # Stages shuffle and augment differently from one another.
 SEEDS_PER_STAGE = 1000
@@ -139,17 +140,19 @@ class _StageRun:
     """One stage: compile, restore what an earlier process left, go on."""
 
     def __init__(self, model, recipe, stage, folder):
-        self.model = model
+        self.whole = model
+        self.model = model  # what this stage trains
         self.recipe = recipe
         self.stage = stage
         self.folder = folder
 
     def __call__(self, data, seed, verbose):
-        self.model.begin_stage(self.stage.name)
+        self.whole.begin_stage(self.stage.name)
+        self.model, data = self.whole.stage_task(self.stage, data)
         self.folder.mkdir(parents=True, exist_ok=True)
         steps = self._steps_per_epoch(data)
         self.model.compile(
-            make_optimizer(self.stage, steps), metrics=["accuracy"]
+            make_optimizer(self.stage, steps, self.whole), metrics=["accuracy"]
         )
         self.model.optimizer.build(self.model.trainable_variables)
         start = self._restore()
@@ -162,7 +165,7 @@ class _StageRun:
                 epochs=self.stage.epochs,
                 steps_per_epoch=steps,
                 shuffle=False,  # the pipeline shuffles
-                callbacks=self._callbacks(),
+                callbacks=self._callbacks(seed),
                 verbose=verbose,
             )
         self._finish()
@@ -208,13 +211,14 @@ class _StageRun:
         )
         return epochs
 
-    def _callbacks(self):
+    def _callbacks(self, seed):
         log = self.folder / "log.csv"
         values = [row[self.stage.monitor] for row in read_log(log)]
         callbacks = [
+            EpochSeeds(seed),
             # The log before the checkpoint: it never lacks a finished epoch.
             keras.callbacks.CSVLogger(log, append=log.exists()),
-            Checkpoint(self.folder, self.stage.monitor, values),
+            Checkpoint(self.folder, self.stage.monitor, values, self.whole),
         ]
         if importlib.util.find_spec("tensorboard"):
             board = self.folder / "tensorboard"

@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_fgvc.models import PainlessAttention
 from keras_fgvc.recipes import Stage
 from keras_fgvc.training import make_optimizer
+from tests import tiny
 
 
 def rates(stage, steps):
@@ -17,6 +19,11 @@ def test_step_schedule_falls_by_ten():
     np.testing.assert_allclose(
         rates(stage, 3), [1.0] * 6 + [0.1] * 6, rtol=1e-6
     )
+
+
+def test_step_factor():
+    stage = Stage("s", 3, 1.0, schedule="step", step_epochs=1, step_factor=0.5)
+    np.testing.assert_allclose(rates(stage, 2), [1, 1, 0.5, 0.5, 0.25, 0.25])
 
 
 def test_cosine_schedule_ends_at_zero():
@@ -50,3 +57,44 @@ def test_weight_decay_is_that_of_a_coupled_sgd(decay):
     coupled = run(keras.optimizers.SGD(0.01, 0.9), lambda w: decay * w)
     # Coupled decay starts some ten steps late, while momentum builds up.
     np.testing.assert_allclose(decoupled[-1], coupled[-1], rtol=0.08)
+
+
+def test_head_learns_ten_times_as_fast_and_only_it():
+    """From one start, a step of SGD moves the head ten times as far."""
+    images, labels = tiny.images_and_labels()
+    moves = []
+    for head_rate in (1.0, 10.0):
+        keras.utils.set_random_seed(0)
+        keras.backend.clear_session()
+        model = PainlessAttention(
+            tiny.backbone(), 3, attend_at=("re_lu_2",), tap=8
+        )
+        stage = Stage("classifier", 1, 0.03, head_rate=head_rate)
+        model.compile(make_optimizer(stage, 1, model))
+        before = [w.numpy() for w in model.trainable_variables]
+        model.fit(images, labels, batch_size=6, verbose=0)
+        after = [w.numpy() for w in model.trainable_variables]
+        moves.append([b - a for a, b in zip(before, after, strict=True)])
+    head = {id(v) for v in model.head_variables()}
+    assert 0 < len(head) < len(model.trainable_variables)
+    for weight, plain, fast in zip(
+        model.trainable_variables, *moves, strict=True
+    ):
+        factor = 10.0 if id(weight) in head else 1.0
+        np.testing.assert_allclose(
+            fast, factor * plain, rtol=0.02, atol=1e-6, err_msg=weight.path
+        )
+
+
+def test_one_name_on_both_sides_of_the_backbones_end():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, name="network_logits")(image)
+    model = PainlessAttention(
+        keras.Model(image, x),
+        3,
+        attend_at=("network_logits",),
+        tap="network_logits",
+    )
+    stage = Stage("classifier", 1, 1e-3, head_rate=10.0)
+    with pytest.raises(ValueError, match="'network_logits/kernel' and a weigh"):
+        make_optimizer(stage, 1, model)

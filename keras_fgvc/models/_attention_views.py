@@ -1,0 +1,201 @@
+"""From attention maps to the second look of Coarse2Fine and WS-DAN.
+
+Each step is a layer of the model's graph. Maps are `(b, h, w, m)`, images
+raw pixels; nothing loops over the batch.
+"""
+
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._replicas import SeedGenerator
+
+# What hides a pixel: mid grey, the zero of most backbones' preprocessing, so
+# that a mask multiplies the image as the network sees it.
+GREY = 127.5
+# Below any activation that matters; a dead map then hides everything.
+SMALLEST_PEAK = 1e-6
+# Of Hu et al.'s code: shares of a map's maximum, shares of the image's side.
+CROP_THRESHOLDS = (0.4, 0.6)
+CROP_PADDING = 0.1
+DROP_THRESHOLDS = (0.2, 0.5)
+INFERENCE_CROP_THRESHOLD = 0.1
+INFERENCE_CROP_PADDING = 0.05
+
+
+class AttentionMaps(keras.layers.Layer):
+    """A 1x1 convolution without bias, and ReLU.
+
+    `hold=True` keeps the gradient of a call from the kernel, not from the
+    features.
+    """
+
+    def __init__(self, num_maps, orthogonal, **kwargs):
+        super().__init__(**kwargs)
+        self.num_maps = num_maps
+        self.orthogonal = orthogonal
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(1, 1, input_shape[-1], self.num_maps),
+            initializer="orthogonal" if self.orthogonal else "glorot_uniform",
+            name="kernel",
+        )
+
+    def call(self, features, hold=False):
+        kernel = keras_ops.convert_to_tensor(self.kernel)
+        if hold:
+            kernel = keras_ops.stop_gradient(kernel)
+        scores = keras_ops.conv(features, kernel, data_format="channels_last")
+        return keras_ops.relu(scores)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.num_maps)
+
+
+class MapChoice(keras.layers.Layer):
+    """One map at random in training, their mean otherwise: `(b, h, w, 1)`."""
+
+    def __init__(self, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, attention, training=False):
+        if training:
+            chosen = ops.sample_maps(
+                attention, self.seed_generator, uniform=True
+            )
+        else:
+            chosen = keras_ops.mean(attention, axis=-1)
+        return keras_ops.expand_dims(chosen, -1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)
+
+
+class Highlight(keras.layers.Layer):
+    """Keeps an image where its mask is high and greys it where it is low."""
+
+    def call(self, inputs):
+        images, masks = inputs
+        masks = keras_ops.cast(masks, "float32")
+        size = tuple(images.shape[1:3])
+        if tuple(masks.shape[1:3]) != size:
+            masks = keras_ops.image.resize(
+                masks, size, data_format="channels_last"
+            )
+        # A trained up-sampler may dip below zero.
+        masks = keras_ops.relu(masks)
+        peaks = keras_ops.max(masks, axis=(1, 2), keepdims=True)
+        masks = masks / keras_ops.maximum(peaks, SMALLEST_PEAK)
+        return GREY + masks * (keras_ops.cast(images, "float32") - GREY)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+
+class CropAndDrop(keras.layers.Layer):
+    """WS-DAN's views: in training `(2b, ...)`, crops and then drops.
+
+    Otherwise the `(b, ...)` crops by the mean map.
+    """
+
+    def __init__(self, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        images, attention = inputs
+        images = keras_ops.cast(images, "float32")
+        attention = keras_ops.stop_gradient(attention)
+        if not training:
+            return _crop(
+                images,
+                keras_ops.mean(attention, axis=-1),
+                INFERENCE_CROP_THRESHOLD,
+                INFERENCE_CROP_PADDING,
+            )
+        batch = keras_ops.shape(images)[0]
+        crops = _crop(
+            images,
+            ops.sample_maps(attention, self.seed_generator),
+            self._draw(batch, CROP_THRESHOLDS),
+            CROP_PADDING,
+        )
+        # As if the preprocessed image were multiplied by a mask of 0 and 1.
+        drops = GREY + ops.attention_drop(
+            images - GREY,
+            ops.sample_maps(attention, self.seed_generator),
+            self._draw(batch, DROP_THRESHOLDS),
+        )
+        return keras_ops.concatenate([crops, drops], axis=0)
+
+    def _draw(self, batch, limits):
+        return keras.random.uniform((batch,), *limits, seed=self.seed_generator)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+
+class ObjectBox(keras.layers.Layer):
+    """Up-sampled map to the tight box of what lies above a threshold.
+
+    The map is averaged over squares of about one attention cell first.
+    """
+
+    def __init__(self, threshold, cell, **kwargs):
+        super().__init__(**kwargs)
+        self.threshold = threshold
+        self.window = cell + 1 - cell % 2  # odd: the average stays in place
+
+    def call(self, masks):
+        masks = keras_ops.stop_gradient(keras_ops.cast(masks, "float32"))
+        # One direction after the other: the same mean for far fewer sums.
+        for size in ((self.window, 1), (1, self.window)):
+            masks = keras_ops.average_pool(
+                masks, size, 1, padding="same", data_format="channels_last"
+            )
+        heatmap = ops.minmax_normalize(masks[..., 0])
+        boxes = ops.heatmap_to_box(heatmap, self.threshold)
+        return keras_ops.expand_dims(boxes, 1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1, 4)
+
+
+class HeadFusion(keras.layers.Layer):
+    """Logits of the prediction from those of the two heads."""
+
+    def __init__(self, predict_with, **kwargs):
+        super().__init__(**kwargs)
+        self.predict_with = predict_with
+
+    def call(self, inputs):
+        coarse, fine = inputs
+        fine = fine[: keras_ops.shape(coarse)[0]]  # in training: the crops
+        if self.predict_with != "both":
+            chosen = coarse if self.predict_with == "coarse" else fine
+            return keras_ops.cast(chosen, "float32")
+        hypotheses = keras_ops.stack([coarse, fine], axis=1)  # (b, 2, classes)
+        halves = keras_ops.full_like(hypotheses[..., 0], 0.5)
+        return ops.mix_hypotheses(hypotheses, halves)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape[0])
+
+
+def _crop(images, maps, threshold, padding):
+    """The part of each image in which its map is high, at full size."""
+    size = tuple(images.shape[1:3])
+    maps = keras_ops.cast(maps, "float32")
+    maps = keras_ops.image.resize(
+        keras_ops.expand_dims(maps, -1), size, data_format="channels_last"
+    )[..., 0]
+    peaks = keras_ops.max(maps, axis=(1, 2), keepdims=True)
+    threshold = keras_ops.reshape(
+        keras_ops.cast(threshold, "float32"), (-1, 1, 1)
+    )
+    boxes = ops.heatmap_to_box(maps - threshold * peaks, 0.0)
+    outwards = keras_ops.convert_to_tensor([-1.0, -1.0, 1.0, 1.0])
+    boxes = keras_ops.clip(boxes + padding * outwards, 0.0, 1.0)
+    return ops.crop_and_resize(images, boxes, size)

@@ -1,0 +1,73 @@
+"""The pieces of Coarse2Fine's graph, as functions of symbolic tensors."""
+
+import keras
+from keras import ops
+
+from keras_fgvc.layers import BilinearAttentionPooling
+from keras_fgvc.models import _attention_views as views
+
+
+class Look:
+    """One look at an image: features, attention, parts, logits.
+
+    Every call uses the same layers.
+    """
+
+    def __init__(self, features, num_maps, orthogonal, pooling, scale):
+        self.features = features
+        self.maps = views.AttentionMaps(
+            num_maps, orthogonal, name="attention_maps"
+        )
+        self.pool = BilinearAttentionPooling(
+            pooling=pooling, normalize=True, name="part_pooling"
+        )
+        self.flatten = keras.layers.Flatten(name="flat_parts")
+        self.scale = keras.layers.Rescaling(scale, name="scaled_parts")
+
+    def __call__(self, images, head, hold=False):
+        """Attention `(b, h, w, m)`, parts `(b, m, c)` and logits of a head.
+
+        With `hold` the attention's kernel gets no gradient.
+        """
+        feature_map = self.features(images)
+        attention = self.maps(feature_map, hold=hold)
+        parts = self.pool([feature_map, attention])
+        return attention, parts, head(self.scale(self.flatten(parts)))
+
+
+def head(num_classes, name):
+    return keras.layers.Dense(num_classes, name=name)
+
+
+def highlight(images, attention, upsampler, seed):
+    """The images, greyed but for what one attention map lights up."""
+    chosen = views.MapChoice(seed, name="choice")(attention)
+    layer = views.Highlight(dtype="float32", name="highlight")
+    return layer([images, upsampler(chosen)])
+
+
+def crop_and_drop(images, attention, seed):
+    """WS-DAN's views of the images."""
+    layer = views.CropAndDrop(seed, dtype="float32", name="crop_and_drop")
+    return layer([images, attention])
+
+
+def prediction(coarse, fine, predict_with):
+    """The outputs that are about classes, by name."""
+    fusion = views.HeadFusion(predict_with, dtype="float32", name="fusion")
+    logits = fusion([coarse, fine])
+    softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
+    return {
+        "probabilities": softmax(logits),
+        "logits": logits,
+        "coarse_logits": coarse,
+        "fine_logits": fine,
+    }
+
+
+def localization(attention, upsampler, threshold, cell):
+    """The mean map and the box around what it is high on."""
+    heatmap = ops.mean(attention, axis=-1)
+    box = views.ObjectBox(threshold, cell, dtype="float32", name="boxes")
+    boxes = box(upsampler(ops.expand_dims(heatmap, -1)))
+    return {"heatmap": heatmap, "boxes": boxes}

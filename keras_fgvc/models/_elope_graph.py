@@ -1,0 +1,63 @@
+"""The three parts of ELoPE's graph: localiser, crop, classifier."""
+
+import keras
+
+from keras_fgvc import backbones
+from keras_fgvc._replicas import CAN_SYNCHRONIZE
+from keras_fgvc.layers import (
+    GlobalKMaxPooling,
+    LocalizationModule,
+    PartCrop,
+)
+
+STEM_TAP = 4
+
+
+def make_localizer(features, threshold):
+    stem = backbones.clone_stem(features, STEM_TAP)
+    return LocalizationModule(threshold=threshold, stem=stem, name="localizer")
+
+
+def localize(localizer, image):
+    if localizer is None:
+        return {}
+    heatmap, boxes = localizer(image)
+    return {"heatmap": heatmap, "boxes": boxes}
+
+
+def square(image, boxes, size):
+    """The box of each image, or without boxes all of it, `(b, s, s, 3)`."""
+    # In float32 also under mixed precision: pixels and boxes need the digits.
+    if boxes is None:
+        return keras.layers.Resizing(
+            size, size, dtype="float32", name="square"
+        )(image)
+    crops = PartCrop((size, size), dtype="float32", name="crop")([image, boxes])
+    # (b, 1, size, size, 3) -> (b, size, size, 3): the one box of each image
+    return keras.layers.Reshape(
+        (size, size, 3), dtype="float32", name="square"
+    )(crops)
+
+
+def classify(feature_map, num_classes, pooling, k, embedding_dim):
+    """Feature map to the classifier's outputs, by name."""
+    if pooling == "k_max":
+        pool = GlobalKMaxPooling(k, weighted=True, name="pooling")
+    else:
+        pool = keras.layers.GlobalAveragePooling2D(name="pooling")
+    embedding = keras.layers.Dense(embedding_dim, name="embedding")(
+        pool(feature_map)
+    )
+    hidden = keras.layers.BatchNormalization(
+        momentum=0.9, synchronized=CAN_SYNCHRONIZE, name="embedding_norm"
+    )(embedding)
+    hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
+    logits = keras.layers.Dense(num_classes, name="logits")(hidden)
+    return {
+        "probabilities": keras.layers.Softmax(
+            dtype="float32", name="probabilities"
+        )(logits),
+        "logits": logits,
+        "embedding": hidden,
+        "mean_activation": keras.ops.mean(feature_map, axis=-1),
+    }

@@ -1,0 +1,284 @@
+"""Coarse2Fine: the coarse look's attention lights up the image for a second.
+
+Eshratifar, Eigen, Gormish and Pedram, "Coarse2Fine: A Two-stage Training
+Method for Fine-grained Visual Classification", 2019,
+https://arxiv.org/abs/1909.02680; with `augment="crop_drop"` its parent, Hu
+and Qi, "See Better Before Looking Closer" (WS-DAN), 2019,
+https://arxiv.org/abs/1901.09891.
+
+| paper             | here                                   | where        |
+|-------------------|----------------------------------------|--------------|
+| M                 | `num_maps`                             | setup        |
+| f, feature matrix | `"parts"`, `BilinearAttentionPooling`  | eq. 1        |
+| c, beta           | `center_loss`, `center_rate`           | eq. 2, 3     |
+| lambda            | `center_weight`                        | eq. 4        |
+| Deconv            | `upsampler`                            | algorithm 1  |
+| A_k * B_i         | layer `highlight`                      | algorithm 1  |
+| SVD               | `orthogonal`                           | algorithm 1  |
+
+```
+image (b, H, W, 3) -> square (b, s, s, 3)
+  -> features     -> feature map (b, h, w, c) -> attention (b, h, w, M)
+  -> part pooling -> parts (b, M, c) -> coarse_logits (b, classes)
+  attention -> one map (the mean at inference) -> upsampler (b, s, s, 1)
+  -> highlight (b, s, s, 3) -> the same features and attention
+  -> part pooling -> fine_parts (b, M, c) -> fine_logits (b, classes)
+  mean map -> upsampler -> boxes (b, 1, 4)
+```
+"""
+
+import keras
+from keras import ops
+
+from keras_fgvc import backbones
+from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.data import UpsamplingPairs
+from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
+from keras_fgvc.models import _coarse2fine_graph as graph
+from keras_fgvc.models._upsampler_task import UpsamplerTask
+from keras_fgvc.models.base import (
+    FineGrainedModel,
+    check_model_arguments,
+    cross_entropy,
+)
+
+PREDICTIONS = ("both", "coarse", "fine")
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class Coarse2Fine(FineGrainedModel):
+    """Attention maps that are trained by what they light up in the image.
+
+    The loss is `coarse + fine + center_weight * centers` (eq. 4): the
+    cross-entropies of the two looks and the attention centre loss of the part
+    features of both. In the second look the attention convolution's kernel is
+    held, so the fine loss teaches the maps through the mask alone.
+
+    With `augment="crop_drop"` the second look is WS-DAN's: in training a crop
+    to where a map is high and a copy with such a place cut out, otherwise the
+    crop by the mean map. The three looks share one head and weigh a third
+    each; only the first one's parts are pulled to centres.
+
+    The stages of training:
+
+    - `upsampler`: it alone, on synthetic maps and their up-sampled versions
+      by three interpolations (only with `augment="highlight"`);
+    - `classifier`: everything.
+
+    Args:
+        backbone: A name of `keras_fgvc.backbones.available()` or any
+            `keras.Model` from raw pixels 0..255 to feature maps.
+        num_classes: Integer, the number of classes.
+        image_size: Side in pixels of the square that the backbone sees.
+            Defaults to 448.
+        num_maps: Number of attention maps (M). Defaults to 8.
+        orthogonal: Whether the attention weights start orthogonal, the
+            paper's table 8. Defaults to `True`.
+        pooling: `"average"` (default) or `"max"`, of the parts.
+        scale: What the normalised part features are multiplied by before the
+            classifier. Defaults to 100, that of WS-DAN's code.
+        augment: `"highlight"` (default) or `"crop_drop"`.
+        predict_with: Whose probabilities are predicted: `"both"` (default,
+            their mean), `"coarse"` or `"fine"`.
+        center_weight: Weight of the centre loss (lambda). Defaults to 1.
+        center_rate, normalize_centers: See `AttentionCenterLoss`.
+        threshold: Share of the heat map's range from which a pixel belongs
+            to the object's box. Defaults to 0.3; the paper does not say.
+        tap: Stride or layer name of the feature map. Defaults to 16: the
+            paper's, `mixed7` of InceptionV3.
+        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        seed: Of the choice of maps in training. Defaults to 0.
+        **kwargs: `name` and the like.
+
+    Outputs:
+        `"probabilities"`, `"logits"`, `"coarse_logits"`, `"fine_logits"`
+        `(batch, classes)`; `"attention"` `(batch, h, w, num_maps)` and its
+        mean `"heatmap"` `(batch, h, w)`; `"boxes"` `(batch, 1, 4)`; `"parts"`
+        and `"fine_parts"` `(batch, num_maps, c)`. In training with
+        `"crop_drop"` what is fine has twice the batch.
+
+    Raises:
+        ValueError: If an argument is not as described.
+
+    Example:
+
+    ```python
+    from keras_fgvc.models import Coarse2Fine
+
+    model = Coarse2Fine("mobilenet_v2", num_classes=200, image_size=96)
+    model.compile("adam", metrics=["accuracy"])
+    ```
+    """
+
+    stages = ("upsampler", "classifier")
+
+    def __init__(
+        self,
+        backbone,
+        num_classes: int,
+        *,
+        image_size: int = 448,
+        num_maps: int = 8,
+        orthogonal: bool = True,
+        pooling: str = "average",
+        scale: float = 100.0,
+        augment: str = "highlight",
+        predict_with: str = "both",
+        center_weight: float = 1.0,
+        center_rate: float = 0.05,
+        normalize_centers: bool = False,
+        threshold: float = 0.3,
+        tap=16,
+        weights: str | None = None,
+        batch_norm: str = "frozen",
+        seed: int = 0,
+        **kwargs,
+    ):
+        # ---- check ----
+        check_model_arguments(num_classes)
+        check_positive_int("image_size", image_size)
+        check_positive_int("num_maps", num_maps)
+        check_choice("augment", augment, ("highlight", "crop_drop"))
+        check_choice("predict_with", predict_with, PREDICTIONS)
+        check_in_range("scale", scale, 0.0, float("inf"))
+        check_in_range("center_weight", center_weight, 0.0, float("inf"))
+
+        # ---- graph ----
+        features = backbones.build(
+            backbone,
+            taps=(tap,),
+            weights=weights,
+            batch_norm=batch_norm,
+            name="features",
+        )
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        square = keras.layers.Resizing(
+            image_size, image_size, dtype="float32", name="square"
+        )(image)
+        look = graph.Look(features, num_maps, orthogonal, pooling, scale)
+        coarse_head = graph.head(num_classes, "coarse_logits")
+        attention, parts, coarse = look(square, coarse_head)
+        cell = max(1, round(image_size / attention.shape[1]))
+        upsampler = AttentionUpsampler(cell, name="upsampler")
+        if augment == "highlight":
+            second = graph.highlight(square, attention, upsampler, seed)
+            fine_head = graph.head(num_classes, "fine_logits")
+        else:
+            second = graph.crop_and_drop(square, attention, seed)
+            fine_head = coarse_head
+        _, fine_parts, fine = look(
+            second, fine_head, hold=augment == "highlight"
+        )
+        outputs = {
+            **graph.prediction(coarse, fine, predict_with),
+            **graph.localization(attention, upsampler, threshold, cell),
+            "attention": attention,
+            "parts": parts,
+            "fine_parts": fine_parts,
+        }
+        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        self.features = features
+        self.upsampler = upsampler
+
+        # ---- config ----
+        self.keep_arguments(
+            backbone=backbone,
+            image_size=image_size,
+            num_maps=num_maps,
+            orthogonal=orthogonal,
+            pooling=pooling,
+            scale=scale,
+            augment=augment,
+            predict_with=predict_with,
+            center_weight=center_weight,
+            center_rate=center_rate,
+            normalize_centers=normalize_centers,
+            threshold=threshold,
+            tap=tap,
+            batch_norm=batch_norm,
+            seed=seed,
+        )
+        self._prepare_training(parts.shape)
+
+    def _prepare_training(self, parts_shape):
+        self.center_loss = AttentionCenterLoss(
+            self.num_classes,
+            rate=self.center_rate,
+            normalize=self.normalize_centers,
+            name="center_loss",
+        )
+        self.center_loss.build(parts_shape)
+        if self.augment == "highlight":
+            self.loss_weights = {"coarse": 1.0, "fine": 1.0}
+        else:
+            self.stages = ("classifier",)
+            self.loss_weights = {"coarse": 1 / 3, "fine": 2 / 3}
+        if self.center_weight:
+            self.loss_weights["centers"] = self.center_weight
+        self.begin_stage("classifier")
+
+    def loss_terms(self, labels, outputs, training):
+        coarse, fine = outputs["coarse_logits"], outputs["fine_logits"]
+        terms = {
+            "coarse": cross_entropy(labels, {"logits": coarse}),
+            "fine": _mean_over_views(
+                lambda labels: cross_entropy(labels, {"logits": fine}),
+                labels,
+                # In training with "crop_drop": the crops and the drops.
+                views=2 if training and self.augment == "crop_drop" else 1,
+            ),
+        }
+        if "centers" in self.loss_weights:
+            terms["centers"] = self._centers(labels, outputs, training)
+        return terms
+
+    def _centers(self, labels, outputs, training):
+        if self.augment == "crop_drop":
+            return self.center_loss(outputs["parts"], labels, training=training)
+        # One call for both looks: each centre counts all its parts at once.
+        parts = ops.concatenate(
+            [outputs["parts"], outputs["fine_parts"]], axis=0
+        )
+        return _mean_over_views(
+            lambda labels: self.center_loss(parts, labels, training=training),
+            labels,
+            views=2,
+        )
+
+    def begin_stage(self, name):
+        """See `FineGrainedModel.begin_stage`."""
+        super().begin_stage(name)
+        pretraining = name == "upsampler"
+        for layer in self.layers:
+            backbones.set_trainable(layer, not pretraining, batch_norm="train")
+        # Without a mask of the image nothing would teach it.
+        self.upsampler.trainable = self.augment == "highlight"
+        backbones.set_trainable(
+            self.features, not pretraining, batch_norm=self.batch_norm
+        )
+
+    def stage_task(self, stage, data):
+        """See `FineGrainedModel.stage_task`."""
+        if stage.name != "upsampler":
+            return self, data
+        return UpsamplerTask(self.upsampler), UpsamplingPairs(
+            stage.num_examples, factor=self.upsampler.factor
+        )
+
+    def set_threshold(self, value: float) -> None:
+        """Moves `threshold`, such as to the best one on validation.
+
+        Raises:
+            ValueError: If `value` is outside 0..1.
+        """
+        check_in_range("value", value, 0.0, 1.0)
+        self.threshold = value
+        self.get_layer("boxes").threshold = value
+        self.forget_traces()
+
+
+def _mean_over_views(loss, labels, views):
+    """`loss` of the labels repeated for each view, `(b,)`, mean over views."""
+    values = loss(ops.tile(labels, (views,)))
+    return ops.mean(ops.reshape(values, (views, -1)), axis=0)

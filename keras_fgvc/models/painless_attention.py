@@ -1,0 +1,211 @@
+"""Painless attention: masks on any layers, gated with the network's output.
+
+"A Painless Attention Mechanism for Convolutional Neural Networks", 2018,
+https://openreview.net/forum?id=rJe7FW-Cb.
+
+| paper          | here                                 | where           |
+|----------------|--------------------------------------|-----------------|
+| AD, AW         | length of `attend_at`, `num_heads`   | section 3.2     |
+| Z, W_H, M      | taps, `attention_n`, `"masks_n"`     | eq. 1, 2        |
+| L_R, gamma     | `mask_diversity`, `diversity_weight` | eq. 3, 4        |
+| F, W_F         | `reduction`                          | eq. 5           |
+| W_O, o         | `heads`, `"hypotheses"`              | eq. 6           |
+| W_G, g         | `heads`, `"gates"`                   | eq. 7, 8        |
+
+```
+image (b, H, W, 3)
+  -> features   -> one map (b, h_n, w_n, c_n) each of attend_at, and the last
+  -> last map   -> pooled (b, c) -> network_logits (b, classes)
+  -> attention_n-> masks_n (b, h_n, w_n, num_heads), attended (b, heads, c_n)
+  -> heads      -> gates, hypotheses -> logits -> probabilities (b, classes)
+```
+"""
+
+import keras
+
+from keras_fgvc import backbones
+from keras_fgvc._checks import check_in_range, check_positive_int
+from keras_fgvc.layers import GatedOutputHeads, SpatialSoftmaxAttention
+from keras_fgvc.losses import mask_diversity
+from keras_fgvc.models.base import (
+    FineGrainedModel,
+    check_model_arguments,
+    cross_entropy,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class PainlessAttention(FineGrainedModel):
+    """A few masks on layers that the backbone has anyway; one pass, one loss.
+
+    The loss is the cross-entropy of the gated mixture plus
+    `diversity_weight * mask_diversity` (eq. 4), each module's masks compared
+    among themselves. A table of the paper's ablation in arguments: AD is
+    `len(attend_at)`, AW `num_heads`, then `gates`, `mask` and
+    `diversity_weight=0`.
+
+    Args:
+        backbone: A name of `keras_fgvc.backbones.available()` or any
+            `keras.Model` from raw pixels 0..255 to feature maps.
+        num_classes: Integer, the number of classes.
+        attend_at: Strides or layer names of the maps that get attention.
+            Defaults to `(16, 32)`, the last two that halve the image.
+        num_heads: Masks a map. Defaults to 2.
+        kernel_size, mask: See `SpatialSoftmaxAttention`.
+        reduction, gates, mix, temperature: See `GatedOutputHeads`.
+        diversity_weight: Weight of the masks' overlap (gamma). Defaults to
+            0.1.
+        tap: Stride or layer name of the map that the network's own classifier
+            pools. Defaults to 32.
+        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        **kwargs: `name` and the like.
+
+    Outputs:
+        `"probabilities"`, `"logits"` `(batch, classes)`; `"network_logits"`
+        `(batch, classes)`; `"gates"` `(batch, 1 + heads)` and `"hypotheses"`
+        `(batch, 1 + heads, classes)`, the network's first;
+        `"masks_0"`, `"masks_1"` and so on in the order of `attend_at`,
+        `(batch, h, w, num_heads)`; `"mean_activation"` `(batch, i, j)`.
+
+    Raises:
+        ValueError: If an argument is not as described.
+
+    Example:
+
+    ```python
+    from keras_fgvc.models import PainlessAttention
+
+    model = PainlessAttention("mobilenet_v2", num_classes=200)
+    model.compile("adam", metrics=["accuracy"])
+    ```
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes: int,
+        *,
+        attend_at: tuple = (16, 32),
+        num_heads: int = 2,
+        kernel_size: int = 1,
+        mask: str = "softmax",
+        reduction: str = "projection",
+        gates: bool = True,
+        mix: str = "probabilities",
+        temperature: float = 1.0,
+        diversity_weight: float = 0.1,
+        tap=32,
+        weights: str | None = None,
+        batch_norm: str = "frozen",
+        **kwargs,
+    ):
+        # ---- check ----
+        check_model_arguments(num_classes)
+        check_positive_int("num_heads", num_heads)
+        check_in_range("diversity_weight", diversity_weight, 0.0, float("inf"))
+        attend_at = _checked(attend_at)
+
+        # ---- graph ----
+        features, image, maps = _feature_maps(
+            backbone, (*attend_at, tap), weights, batch_norm
+        )
+        attended, outputs = _attend(
+            [maps[place] for place in attend_at],
+            num_heads=num_heads,
+            kernel_size=kernel_size,
+            mask=mask,
+            diversity_weight=0.0,  # a loss term of its own, see loss_terms
+        )
+        pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(maps[tap])
+        network = keras.layers.Dense(num_classes, name="network_logits")(pooled)
+        heads = GatedOutputHeads(
+            num_classes,
+            reduction=reduction,
+            gates=gates,
+            mix=mix,
+            temperature=temperature,
+            name="heads",
+        )
+        logits, gate_values, hypotheses = heads(
+            attended, pooled, network, return_gates=True
+        )
+        outputs |= {
+            "probabilities": keras.layers.Softmax(
+                dtype="float32", name="probabilities"
+            )(logits),
+            "logits": logits,
+            "network_logits": network,
+            "gates": gate_values,
+            "hypotheses": hypotheses,
+            "mean_activation": keras.ops.mean(maps[tap], axis=-1),
+        }
+        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        self.features = features
+
+        # ---- config ----
+        self.keep_arguments(
+            backbone=backbone,
+            attend_at=attend_at,
+            num_heads=num_heads,
+            kernel_size=kernel_size,
+            mask=mask,
+            reduction=reduction,
+            gates=gates,
+            mix=mix,
+            temperature=temperature,
+            diversity_weight=diversity_weight,
+            tap=tap,
+            batch_norm=batch_norm,
+        )
+        if diversity_weight and num_heads > 1:
+            self.loss_weights["mask_diversity"] = diversity_weight
+
+    def loss_terms(self, labels, outputs, training):
+        terms = {"cross_entropy": cross_entropy(labels, outputs)}
+        if "mask_diversity" in self.loss_weights:
+            terms["mask_diversity"] = sum(
+                mask_diversity(outputs[f"masks_{n}"])
+                for n in range(len(self.attend_at))
+            )
+        return terms
+
+
+def _checked(attend_at):
+    if not isinstance(attend_at, (tuple, list)) or not attend_at:
+        raise ValueError(
+            "`attend_at` must be a tuple of strides or layer names with at "
+            f"least one entry, such as (16, 32). Received: {attend_at!r}."
+        )
+    if len(set(attend_at)) < len(attend_at):
+        raise ValueError(
+            f"`attend_at` must name each map once. Received: {attend_at}."
+        )
+    return tuple(attend_at)
+
+
+def _feature_maps(backbone, places, weights, batch_norm):
+    """The backbone, its image input, and its map at each place."""
+    places = tuple(dict.fromkeys(places))
+    features = backbones.build(
+        backbone,
+        taps=places,
+        weights=weights,
+        batch_norm=batch_norm,
+        name="features",
+    )
+    image = keras.Input((None, None, 3), name="image", dtype="float32")
+    maps = features(image)
+    maps = maps if isinstance(maps, (list, tuple)) else [maps]
+    return features, image, dict(zip(places, maps, strict=True))
+
+
+def _attend(maps, **options):
+    """Attended features of each map, and its masks by output name."""
+    attended, outputs = [], {}
+    for number, feature_map in enumerate(maps):
+        layer = SpatialSoftmaxAttention(name=f"attention_{number}", **options)
+        pooled, masks = layer(feature_map, return_masks=True)
+        attended.append(pooled)
+        outputs[f"masks_{number}"] = masks
+    return attended, outputs

@@ -1,0 +1,33 @@
+"""Each paper's hyper-parameters and stages, as frozen dataclasses.
+
+A recipe ending in `-paper` holds what the paper prints, one in `-official`
+what its authors' code does, one in `-short` a budget of ours for few images
+and few epochs. Nothing else in the package carries a number of a paper.
+"""
+
+from keras_fgvc._checks import check_choice
+from keras_fgvc.recipes import coarse2fine, elope, painless_attention
+from keras_fgvc.recipes.base import Recipe, Stage
+
+__all__ = ["Recipe", "Stage", "available", "get"]
+
+_BY_NAME = {
+    recipe.name: recipe
+    for module in (elope, coarse2fine, painless_attention)
+    for recipe in module.RECIPES
+}
+
+
+def available() -> list[str]:
+    """Names of the recipes."""
+    return list(_BY_NAME)
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ValueError: If there is none; the text lists those there are.
+    """
+    check_choice("recipe", name, tuple(_BY_NAME))
+    return _BY_NAME[name]

@@ -1,0 +1,97 @@
+"""Recipes of Coarse2Fine, and of its parent WS-DAN."""
+
+from keras_fgvc.data import Augmentation
+from keras_fgvc.recipes.base import Recipe, Stage
+
+# Crops of 448 x 448 out of 512 x 512 pixels, and the same for 224 and 256.
+CROP_SHARE = (448 / 512) ** 2
+CROP_AND_FLIP = Augmentation(
+    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
+)
+
+RECIPES = (
+    # "Setup" and "Pre-training of the deconvolutional network". The learning
+    # rates, the image size and the augmentation are not given: the parent's.
+    Recipe(
+        name="coarse2fine-paper",
+        method="Coarse2Fine",
+        image_size=448,
+        load_size=448,
+        batch_size=64,
+        stages=(
+            Stage(
+                "upsampler",
+                epochs=100,
+                learning_rate=1e-3,
+                optimizer="adam",
+                num_examples=60_000,
+                monitor="val_loss",
+            ),
+            Stage(
+                "classifier",
+                epochs=200,
+                learning_rate=1e-3,
+                weight_decay=1e-5,
+                schedule="step",
+                step_epochs=2,
+                step_factor=0.9,
+                augmentation=CROP_AND_FLIP,
+            ),
+        ),
+    ),
+    # The code of Hu and Qi; its brightness is added, ours multiplies.
+    Recipe(
+        name="wsdan-official",
+        method="Coarse2Fine",
+        image_size=448,
+        load_size=448,
+        batch_size=12,
+        stages=(
+            Stage(
+                "classifier",
+                epochs=160,
+                learning_rate=1e-3,
+                weight_decay=1e-5,
+                schedule="step",
+                step_epochs=2,
+                step_factor=0.9,
+                augmentation=Augmentation(
+                    random_crop=(CROP_SHARE, CROP_SHARE),
+                    horizontal_flip=True,
+                    brightness=32 / 255,
+                    saturation=0.5,
+                ),
+            ),
+        ),
+        arguments={
+            "augment": "crop_drop",
+            "num_maps": 32,
+            "normalize_centers": True,
+        },
+    ),
+    Recipe(
+        name="coarse2fine-short",
+        method="Coarse2Fine",
+        image_size=224,
+        load_size=224,
+        batch_size=16,
+        stages=(
+            Stage(
+                "upsampler",
+                epochs=2,
+                learning_rate=1e-3,
+                optimizer="adam",
+                num_examples=2_000,
+                monitor="val_loss",
+            ),
+            Stage(
+                "classifier",
+                epochs=8,
+                learning_rate=2e-4,
+                optimizer="adam",
+                schedule="cosine",
+                augmentation=CROP_AND_FLIP,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,51 @@
+"""Recipes of painless attention."""
+
+from keras_fgvc.data import Augmentation
+from keras_fgvc.recipes.base import Recipe, Stage
+
+# Crops of 224 x 224 out of 256 x 256 pixels.
+CROP_SHARE = (224 / 256) ** 2
+
+RECIPES = (
+    # Section 4.2. Momentum is not stated; nor is a weight decay.
+    Recipe(
+        name="painless-paper",
+        method="PainlessAttention",
+        image_size=224,
+        load_size=224,
+        batch_size=64,
+        stages=(
+            Stage(
+                "classifier",
+                epochs=100,
+                learning_rate=1e-3,
+                head_rate=10.0,
+                schedule="step",
+                step_epochs=30,
+                step_factor=0.5,
+                augmentation=Augmentation(
+                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
+                ),
+            ),
+        ),
+    ),
+    Recipe(
+        name="painless-short",
+        method="PainlessAttention",
+        image_size=224,
+        load_size=224,
+        batch_size=16,
+        stages=(
+            Stage(
+                "classifier",
+                epochs=8,
+                learning_rate=2e-4,
+                optimizer="adam",
+                schedule="cosine",
+                augmentation=Augmentation(
+                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,94 @@
+"""Stages that train at two rates, draw at random or bring their own data."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import models, recipes, training
+from keras_fgvc.training import files
+from tests import tiny
+
+DATA = tiny.labeled_images()
+
+
+class KilledError(Exception):
+    pass
+
+
+def painless():
+    recipe = recipes.get("painless-paper").replace(
+        image_size=tiny.SIZE, load_size=tiny.SIZE, batch_size=4
+    )
+    model = models.PainlessAttention(
+        tiny.backbone(), tiny.NUM_CLASSES, attend_at=(4, 8), tap=8
+    )
+    return model, recipe.with_epochs(classifier=3)
+
+
+def coarse2fine(**options):
+    recipe = recipes.get("coarse2fine-short").replace(
+        image_size=tiny.SIZE, load_size=tiny.SIZE, batch_size=4
+    )
+    model = models.Coarse2Fine(
+        tiny.backbone(),
+        tiny.NUM_CLASSES,
+        image_size=tiny.SIZE,
+        tap=8,
+        **options,
+    )
+    return model, recipe.with_epochs(classifier=3, upsampler=2)
+
+
+def wsdan():
+    return coarse2fine(augment="crop_drop")
+
+
+def train(make, workdir):
+    keras.backend.clear_session()  # the same layer names each time
+    keras.utils.set_random_seed(3)
+    model, recipe = make()
+    logs = training.fit(model, recipe, DATA, workdir, verbose=0)
+    return model, logs
+
+
+# Whoever is killed closes no file.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("make", [painless, coarse2fine, wsdan])
+def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
+    """Both optimizers, both random streams and the centres are restored."""
+    whole, expected = train(make, tmp_path / "whole")
+    last = files.Checkpoint.on_epoch_end
+
+    def killed_in_the_second_epoch(self, epoch, logs=None):
+        if epoch == 1 and "classifier" in self.folder.name:
+            raise KilledError
+        last(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            files.Checkpoint, "on_epoch_end", killed_in_the_second_epoch
+        )
+        with pytest.raises(KilledError):
+            train(make, tmp_path / "killed")
+    resumed, logs = train(make, tmp_path / "killed")
+    assert logs == expected
+    pairs = zip(whole.weights, resumed.weights, strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_array_equal(
+            ours.numpy(), theirs.numpy(), err_msg=ours.path
+        )
+
+
+def test_upsampler_stage_moves_the_kernel_towards_its_targets(tmp_path):
+    model, recipe = coarse2fine()
+    start = model.upsampler.kernel.numpy()
+    others = [w.numpy() for w in model.features.weights]
+    logs = training.fit(
+        model, recipe, DATA, tmp_path, stages=["upsampler"], verbose=0
+    )
+    losses = [row["val_loss"] for row in logs["upsampler"]]
+    assert losses[-1] < losses[0]
+    assert not np.array_equal(start, model.upsampler.kernel.numpy())
+    for old, weight in zip(others, model.features.weights, strict=True):
+        np.testing.assert_array_equal(old, weight.numpy())
