@@ -7,6 +7,7 @@ import numpy as np
 TRUE_COLOUR = "#2ca02c"
 PREDICTED_COLOUR = "#d62728"
 CELL_INCHES = 1.6
+HEATMAP_OPACITY = 0.55
 
 
 def save_grid(
@@ -16,9 +17,12 @@ def save_grid(
     titles=None,
     true_boxes=None,
     boxes=None,
+    heatmaps=None,
     columns: int = 6,
 ) -> None:
     """Saves images in a grid, with true (green) and predicted (red) boxes.
+
+    Heat maps lie over their images, bright where they are high.
 
     Args:
         path: File to write; its ending chooses the format.
@@ -26,13 +30,20 @@ def save_grid(
         titles: `n` texts, one above each image.
         true_boxes: `(n, 4)`, `[y_min, x_min, y_max, x_max]` from 0 to 1.
         boxes: `(n, 4)`, the same for predictions.
+        heatmaps: `(n, i, j)`, of any size; each spans the whole image and
+            is stretched to its own range.
         columns: Images a row.
 
     Raises:
         ImportError: If Matplotlib is not installed.
         ValueError: If there is no image, or a list is not as long as `images`.
     """
-    named = {"titles": titles, "true_boxes": true_boxes, "boxes": boxes}
+    named = {
+        "titles": titles,
+        "true_boxes": true_boxes,
+        "boxes": boxes,
+        "heatmaps": heatmaps,
+    }
     _check_lengths(images, named)
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -44,6 +55,8 @@ def save_grid(
         if titles is not None:
             axes.set_title(titles[index], fontsize=7)
         size = image.shape[:2]
+        if heatmaps is not None:
+            _overlay(axes, heatmaps[index], size)
         if true_boxes is not None:
             _outline(axes, true_boxes[index], size, TRUE_COLOUR)
         if boxes is not None:
@@ -72,6 +85,17 @@ def _figure(width, height):
         ) from error
     # Not through pyplot: no global state, no display.
     return Figure(figsize=(width, height))
+
+
+def _overlay(axes, heatmap, size):
+    height, width = size
+    axes.imshow(
+        heatmap,
+        cmap="inferno",
+        alpha=HEATMAP_OPACITY,
+        interpolation="bilinear",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+    )
 
 
 def _outline(axes, box, size, colour):

@@ -62,6 +62,68 @@ def test_elope_on_a_folder_of_photographs(tmp_path):
     assert (model.image_size, model.embedding_dim) == (32, 8)
 
 
+def test_coarse2fine_and_its_picture(tmp_path):
+    write_folder(tmp_path / "photos")
+    output = run(
+        "coarse2fine.py",
+        "--data=photos",
+        "--workdir=run",
+        "--backbone=mobilenet_v2",
+        "--image_size=32",
+        "--load_size=32",
+        "--batch_size=4",
+        "--epochs=upsampler=1,classifier=1",
+        "--arguments=num_maps=2,tap=8",
+        "--verbose=0",
+        cwd=tmp_path,
+    )
+    assert "after upsampler: 6 images" in output
+    assert "after classifier: 6 images" in output
+    assert (tmp_path / "run" / "attention.png").stat().st_size > 1000
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert (model.image_size, model.num_maps, model.tap) == (32, 2, 8)
+
+
+def test_painless_attention_and_its_picture(tmp_path):
+    write_folder(tmp_path / "photos")
+    output = run(
+        "painless_attention.py",
+        "--data=photos",
+        "--workdir=run",
+        "--backbone=mobilenet_v2",
+        "--image_size=32",
+        "--load_size=32",
+        "--batch_size=4",
+        "--epochs=classifier=1",
+        "--arguments=attend_at=[8,16],num_heads=3",
+        "--verbose=0",
+        cwd=tmp_path,
+    )
+    assert "after classifier: 6 images" in output
+    assert (tmp_path / "run" / "masks.png").stat().st_size > 1000
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert (model.attend_at, model.num_heads) == ((8, 16), 3)
+
+
+def test_painless_ablation_prints_a_table_and_goes_on(tmp_path):
+    flags = (
+        "--ablation",
+        "--workdir=run",
+        "--num_train=128",
+        "--num_test=20",
+        "--epochs=classifier=1",
+        "--rows=no attention,AD 1 AW 1",
+        "--seeds=0",
+    )
+    output = run("painless_attention.py", *flags, cwd=tmp_path)
+    assert "no attention, seed 0" in output
+    assert "| AD 1 AW 1 | 1 |" in output
+    assert (tmp_path / "run" / "figure4.png").stat().st_size > 1000
+    again = run("painless_attention.py", *flags, cwd=tmp_path)
+    assert "seed 0" not in again  # read, not trained
+    assert output.splitlines()[-4:] == again.splitlines()[-4:]
+
+
 def test_layer_in_your_model(tmp_path):
     output = run(
         "layer_in_your_model.py", "--num_train=64", "--epochs=1", cwd=tmp_path

@@ -34,9 +34,25 @@ def test_without_boxes_there_are_none(tmp_path):
     assert np.all(np.ptp(pixels, axis=-1) < 8)  # grey and white only
 
 
+def test_heat_map_is_bright_where_it_is_high(tmp_path):
+    path = tmp_path / "grid.png"
+    heatmap = np.zeros((1, 2, 3), "float32")
+    heatmap[0, 1, 2] = 1.0  # the lower right corner
+    visualization.save_grid(path, IMAGES[:1], heatmaps=heatmap)
+    pixels = np.asarray(Image.open(path).convert("L")).astype(int)
+    ink = np.argwhere(pixels < 250)  # the picture on its white ground
+    (top, left), (bottom, right) = ink.min(0), ink.max(0)
+    inner = pixels[top : bottom + 1, left : right + 1]
+    height, width = inner.shape
+    corner = inner[-height // 4 :, -width // 6 :].mean()
+    assert corner > inner[: height // 2, : width // 2].mean() + 40
+
+
 def test_wrong_arguments(tmp_path):
     path = tmp_path / "grid.png"
     with pytest.raises(ValueError, match="at least one image"):
         visualization.save_grid(path, IMAGES[:0])
     with pytest.raises(ValueError, match=r"`boxes` must be as long.*\(5\)"):
         visualization.save_grid(path, IMAGES, boxes=BOXES[:2])
+    with pytest.raises(ValueError, match="`heatmaps` must be as long"):
+        visualization.save_grid(path, IMAGES, heatmaps=np.ones((2, 3, 3)))

@@ -48,4 +48,18 @@ RECIPES = (
             ),
         ),
     ),
+    # Section 4.1 with its learning rate, but a budget of minutes: 200 epochs
+    # of 200,000 images there. The cosine stands for its one step.
+    Recipe(
+        name="painless-digits",
+        method="PainlessAttention",
+        image_size=40,
+        load_size=40,
+        batch_size=64,
+        stages=(
+            Stage(
+                "classifier", epochs=12, learning_rate=0.1, schedule="cosine"
+            ),
+        ),
+    ),
 )

@@ -1,12 +1,14 @@
-"""What ELoPE costs over the plain network: operations, parameters, time.
+"""What the methods cost over the plain network: operations, weights, time.
 
-    python benchmarks/elope_cost.py
-    python benchmarks/elope_cost.py --backbone=mobilenet_v2 --image_size=224
+    python benchmarks/method_cost.py
+    python benchmarks/method_cost.py --backbone=mobilenet_v2 --image_size=224 \
+        --methods=ELoPE,PainlessAttention
 
 Multiply-adds are half of what TensorFlow's profiler counts as floating-point
 operations of one image's prediction. Times are of one prediction and one
-training step (SGD), both models in turn in one process; quote the ratios.
-TensorFlow backend only.
+training step (SGD), all models in turn in one process; quote the ratios.
+Every method pools the backbone's last map, so that nothing but the method
+differs. TensorFlow backend only.
 """
 
 import statistics
@@ -23,21 +25,28 @@ from keras_fgvc import models
 FLAGS = flags.FLAGS
 flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
 flags.DEFINE_integer("image_size", 448, "Side of the images, in pixels.")
+flags.DEFINE_list(
+    "methods", ["ELoPE", "PainlessAttention", "Coarse2Fine"], "Of models."
+)
 flags.DEFINE_integer("classes", 200, "Number of classes.")
 flags.DEFINE_integer("batch_size", 4, "Images a step.")
 flags.DEFINE_integer("rounds", 7, "Rounds to take medians over.")
 
 
 def make_models():
-    baseline = models.Baseline(FLAGS.backbone, FLAGS.classes)
-    elope = models.ELoPE(
-        FLAGS.backbone, FLAGS.classes, image_size=FLAGS.image_size
-    )
-    # The state that costs most: localiser on, rank weights trained.
-    elope.begin_stage("weighted")
-    for model in (baseline, elope):
+    size = {"image_size": FLAGS.image_size}
+    options = {"ELoPE": size, "Coarse2Fine": {**size, "tap": 32}}
+    made = {}
+    for name in ("Baseline", *FLAGS.methods):
+        model = getattr(models, name)(
+            FLAGS.backbone, FLAGS.classes, **options.get(name, {})
+        )
+        if name == "ELoPE":
+            # The stage that costs most: localiser on, rank weights trained.
+            model.begin_stage("weighted")
         model.compile(keras.optimizers.SGD(1e-6))
-    return {"Baseline": baseline, "ELoPE": elope}
+        made[name] = model
+    return made
 
 
 def multiply_adds(model):
@@ -55,11 +64,12 @@ def multiply_adds(model):
 
 
 def inference_parameters(model):
-    """All weights but the class means, which only training reads."""
-    means = 0
-    if isinstance(model, models.ELoPE):
-        means = int(np.prod(model.embedding_loss.means.shape))
-    return sum(int(np.prod(w.shape)) for w in model.weights) - means
+    """All weights but class means and centres, which only training reads."""
+    return sum(
+        int(np.prod(w.shape))
+        for w in model.weights
+        if w.name not in ("means", "centers")
+    )
 
 
 def median_seconds(calls):
@@ -77,16 +87,15 @@ def median_seconds(calls):
 
 
 def row(label, values, form):
-    base, ours = values["Baseline"], values["ELoPE"]
-    print(
-        f"| {label} | {form.format(base)} | {form.format(ours)} "
-        f"| {ours / base:.4f} |",
-        flush=True,
-    )
+    base = values["Baseline"]
+    cells = [form.format(base)]
+    for name in FLAGS.methods:
+        cells.append(f"{form.format(values[name])} ({values[name] / base:.4f})")
+    print(f"| {label} |", " | ".join(cells), "|", flush=True)
 
 
 def main(_):
-    pair = make_models()
+    made = make_models()
     shape = (FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, shape).astype("float32")
@@ -95,18 +104,19 @@ def main(_):
         f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
         f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}\n"
     )
-    print("| | Baseline | ELoPE | ratio |\n|---|---|---|---|")
-    counts = {name: multiply_adds(model) for name, model in pair.items()}
+    print("| | Baseline |", " | ".join(FLAGS.methods), "|")
+    print("|---" * (2 + len(FLAGS.methods)), "|", sep="")
+    counts = {name: multiply_adds(model) for name, model in made.items()}
     row("multiply-adds", counts, "{:.4g}")
-    counts = {name: inference_parameters(m) for name, m in pair.items()}
+    counts = {name: inference_parameters(m) for name, m in made.items()}
     row("parameters", counts, "{:,}")
     predict = {
-        name: lambda m=m: m.predict_on_batch(images) for name, m in pair.items()
+        name: lambda m=m: m.predict_on_batch(images) for name, m in made.items()
     }
     row("prediction, s", median_seconds(predict), "{:.3f}")
     train = {
         name: lambda m=m: m.train_on_batch(images, labels)
-        for name, m in pair.items()
+        for name, m in made.items()
     }
     row("training step, s", median_seconds(train), "{:.3f}")
 

@@ -1,0 +1,182 @@
+"""The paper's Figure 4: what each part of painless attention is worth.
+
+    python examples/painless_attention.py --ablation --workdir=runs/digits \
+        --mnist=mnist.npz
+
+Cluttered digits of 40 x 40 pixels, 8 distractors in training, a network of
+five convolutions and two fully connected layers (section 4.1 of the paper).
+Every row is trained on the same images for the same epochs, from --seeds, and
+tested with 4 to 64 distractors. Run it again after an interruption: finished
+rows are read, not trained. Several processes may share the work by --rows.
+"""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+from absl import flags
+
+from keras_fgvc import data, evaluation, models, recipes, training
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
+flags.DEFINE_integer("num_train", 20_000, "Training images.")
+flags.DEFINE_integer("num_test", 10_000, "Test images for each clutter.")
+flags.DEFINE_list("seeds", ["0", "1", "2"], "Of the weights and the order.")
+flags.DEFINE_list("rows", None, "Rows to train; default all.")
+CANVAS = 40
+CLUTTER = (4, 8, 16, 32, 64)
+TRAINING_CLUTTER = 8
+# From the last layer backwards, as attention depth grows.
+PLACES = ("conv5", "conv4", "pool3", "pool2")
+FULL = {"attend_at": PLACES, "num_heads": 4}
+ROWS = {
+    "no attention": None,
+    "AD 1 AW 1": {"attend_at": PLACES[:1], "num_heads": 1},
+    "AD 2 AW 1": {"attend_at": PLACES[:2], "num_heads": 1},
+    "AD 4 AW 1": {"attend_at": PLACES, "num_heads": 1},
+    "AD 4 AW 2": {"attend_at": PLACES, "num_heads": 2},
+    "AD 4 AW 4": FULL,
+    "without gates": {**FULL, "gates": False},
+    "sigmoid masks": {**FULL, "mask": "sigmoid"},
+    "without regulariser": {**FULL, "diversity_weight": 0.0},
+    "sigmoid without regulariser": {
+        **FULL,
+        "mask": "sigmoid",
+        "diversity_weight": 0.0,
+    },
+}
+BEST = "AD 4 AW 4"
+
+
+def backbone():
+    """Five convolutions, three poolings, one fully connected layer."""
+    image = keras.Input((CANVAS, CANVAS, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    for number, filters in enumerate((16, 32, 32, 64, 64), start=1):
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.Conv2D(
+            filters, 3, padding="same", activation="relu", name=f"conv{number}"
+        )(x)
+        if number <= 3:
+            x = keras.layers.MaxPooling2D(name=f"pool{number}")(x)
+    x = keras.layers.BatchNormalization()(x)
+    # Over the whole 5 x 5 map: fully connected. The classifier is the second.
+    x = keras.layers.Conv2D(128, 5, activation="relu", name="dense")(x)
+    return keras.Model(image, x)
+
+
+def make_model(arguments):
+    shared = {"tap": "dense", "batch_norm": "train"}
+    if arguments is None:
+        return models.Baseline(backbone(), 10, **shared)
+    return models.PainlessAttention(backbone(), 10, **shared, **arguments)
+
+
+def make_recipe(row):
+    recipe = recipes.get("painless-digits")
+    epochs = {k: int(v) for k, v in (p.split("=") for p in FLAGS.epochs)}
+    if ROWS[row] is None:
+        recipe = recipe.replace(method="Baseline")
+    return recipe.with_epochs(**epochs)
+
+
+def digits(distractors, num_train, num_test):
+    source = data.load_mnist(FLAGS.mnist) if FLAGS.mnist else None
+    return data.cluttered_digits(
+        num_train,
+        max(1, num_test // 5),
+        num_test,
+        canvas=CANVAS,
+        distractors=distractors,
+        digits=source,
+    )
+
+
+def train(row, seed, images, tests, folder):
+    """One row from one seed; accuracy by number of distractors."""
+    keras.backend.clear_session()  # layers keep their names
+    keras.utils.set_random_seed(seed)
+    model = make_model(ROWS[row])
+    training.fit(model, make_recipe(row), images, folder, seed=seed, verbose=2)
+    return {
+        str(count): evaluation.evaluate(
+            model, test, image_size=CANVAS, batch_size=500
+        ).top1
+        for count, test in tests.items()
+    }
+
+
+def main():
+    workdir = pathlib.Path(FLAGS.workdir)
+    images = digits(TRAINING_CLUTTER, FLAGS.num_train, FLAGS.num_test)
+    tests = {count: digits(count, 1, FLAGS.num_test) for count in CLUTTER}
+    for row in FLAGS.rows or ROWS:
+        for seed in map(int, FLAGS.seeds):
+            folder = (
+                workdir / f"{row.replace(', ', '-').replace(' ', '-')}-{seed}"
+            )
+            result = folder / "test.json"
+            if not result.exists():
+                print(f"\n{row}, seed {seed}", flush=True)
+                found = train(row, seed, images, tests, folder)
+                result.write_text(json.dumps({"row": row, "top1": found}))
+    report(workdir)
+
+
+def report(workdir):
+    """Prints the table of all finished rows and draws the two plots."""
+    found = {row: [] for row in ROWS}
+    for path in sorted(workdir.glob("*/test.json")):
+        result = json.loads(path.read_text())
+        top1 = [100 * result["top1"][str(count)] for count in CLUTTER]
+        found[result["row"]].append(top1)
+    found = {row: np.array(runs) for row, runs in found.items() if runs}
+    print("\n| test accuracy %, mean (spread) | seeds |", end=" ")
+    print(" | ".join(f"{count} distractors" for count in CLUTTER), "|")
+    print("|---" * (2 + len(CLUTTER)), "|", sep="")
+    for row, runs in found.items():
+        spread = runs.std(axis=0, ddof=1) if len(runs) > 1 else runs[0] * 0
+        cells = [
+            f"{mean:.2f} ({deviation:.2f})"
+            for mean, deviation in zip(runs.mean(axis=0), spread, strict=True)
+        ]
+        print(f"| {row} | {len(runs)} |", " | ".join(cells), "|")
+    draw(found, workdir / "figure4.png")
+
+
+def draw(found, path):
+    """Accuracy by row at the clutter of training, and by clutter."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4))
+    bars, curves = figure.subplots(1, 2)
+    place = CLUTTER.index(TRAINING_CLUTTER)
+    names = list(found)[::-1]
+    means = [found[name][:, place].mean() for name in names]
+    errors = [found[name][:, place].std() for name in names]
+    bars.errorbar(means, range(len(names)), xerr=errors, fmt="o", capsize=3)
+    bars.set_yticks(range(len(names)), names)
+    bars.set_xlabel(f"test accuracy %, {TRAINING_CLUTTER} distractors")
+    bars.grid(axis="x", alpha=0.3)
+    for name in ("no attention", BEST):
+        if name in found:
+            runs = found[name]
+            curves.errorbar(
+                CLUTTER,
+                runs.mean(axis=0),
+                yerr=runs.std(axis=0),
+                marker="o",
+                capsize=3,
+                label=name,
+            )
+    curves.set_xscale("log", base=2)
+    curves.set_xticks(CLUTTER, CLUTTER)
+    curves.set_xlabel("distractors in the test images")
+    curves.set_ylabel("test accuracy %")
+    curves.grid(alpha=0.3)
+    curves.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")

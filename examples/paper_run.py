@@ -1,0 +1,119 @@
+"""What the scripts of the papers share: flags, stages, figures, a picture.
+
+Run one of `elope.py`, `painless_attention.py` and `coarse2fine.py`.
+"""
+
+import dataclasses
+import inspect
+import json
+import pathlib
+import re
+
+import keras
+from absl import flags
+
+from keras_fgvc import data, evaluation, models, recipes, training
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data", None, "Folder or CSV file.")
+flags.DEFINE_string("workdir", None, "Where results go.", required=True)
+flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
+flags.DEFINE_string("weights", None, '"imagenet" or a local file.')
+flags.DEFINE_string("recipe", None, "See recipes.available().")
+flags.DEFINE_integer("image_size", None, "Side the backbone sees.")
+flags.DEFINE_integer("load_size", None, "Side that images are loaded at.")
+flags.DEFINE_integer("batch_size", None, "Images a step.")
+flags.DEFINE_list("stages", None, "Stages to run; default all.")
+flags.DEFINE_list("epochs", [], "Epochs by stage, as classifier=8,crops=4.")
+flags.DEFINE_string("arguments", "", "Of the model, as k=1,localize=false.")
+flags.DEFINE_boolean("baseline", False, "Train models.Baseline instead.")
+flags.DEFINE_boolean("tune_threshold", False, "Choose tau on validation.")
+flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
+flags.DEFINE_string("verbose", "auto", "As in keras.Model.fit.")
+
+
+def make_recipe():
+    """The recipe with the sizes, epochs and arguments of the command line."""
+    recipe = recipes.get(FLAGS.recipe)
+    names = ("image_size", "load_size", "batch_size")
+    sizes = {n: FLAGS[n].value for n in names if FLAGS[n].value}
+    # At the commas between arguments, not at those inside a list.
+    found = re.findall(r"(\w+)=(\[.*?\]|[^,]+)", FLAGS.arguments)
+    arguments = {name: json.loads(value) for name, value in found}
+    epochs = {k: int(v) for k, v in (pair.split("=") for pair in FLAGS.epochs)}
+    recipe = recipe.replace(arguments=arguments, **sizes)
+    if FLAGS.baseline:  # it looks at whole images, at the size of the others
+        size = recipe.image_size
+        recipe = recipe.replace(method="Baseline", load_size=size)
+    return recipe.with_epochs(**epochs)
+
+
+def make_model(recipe, num_classes):
+    """The recipe's method on the backbone of the command line."""
+    method = getattr(models, recipe.method)
+    options = dict(recipe.arguments)
+    if "image_size" in inspect.signature(method).parameters:
+        options["image_size"] = recipe.image_size
+    return method(FLAGS.backbone, num_classes, weights=FLAGS.weights, **options)
+
+
+def run(tune_after=None):
+    """Trains stage after stage; prints and writes figures on the test split.
+
+    Args:
+        tune_after: The stage after which --tune_threshold chooses tau.
+
+    Returns:
+        The trained model, the data and the recipe.
+    """
+    keras.utils.set_random_seed(FLAGS.seed)
+    recipe = make_recipe()
+    images = data.open_dataset(FLAGS.data, seed=FLAGS.seed)
+    print(images.summary())
+    model = make_model(recipe, len(images.class_names))
+    results = {}
+    verbose = FLAGS.verbose if FLAGS.verbose == "auto" else int(FLAGS.verbose)
+    for stage in FLAGS.stages or model.stages:
+        training.fit(
+            model,
+            recipe,
+            images,
+            FLAGS.workdir,
+            seed=FLAGS.seed,
+            stages=[stage],
+            verbose=verbose,
+        )
+        if stage == tune_after and FLAGS.tune_threshold:
+            tune_threshold(model, images, recipe.load_size)
+        result = evaluation.evaluate(
+            model,
+            images,
+            image_size=recipe.load_size,
+            threshold=getattr(model, "threshold", 0.3),
+        )
+        print(f"after {stage}: {result}", flush=True)
+        results[stage] = dataclasses.asdict(result)
+    path = pathlib.Path(FLAGS.workdir) / "test.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return model, images, recipe
+
+
+def tune_threshold(model, images, size):
+    """Sets tau to the best on the validation split."""
+    tau = evaluation.best_threshold(model, images, image_size=size)
+    model.set_threshold(tau)
+    print(f"threshold {tau} is best on validation", flush=True)
+
+
+def sample_images(images, size, count=24):
+    """Some images of the test split, their boxes and labels."""
+    batches = images.batches(
+        "test",
+        image_size=size,
+        batch_size=count,
+        with_boxes=images.subset("test").boxes is not None,
+    )
+    pixels, targets = next(batches.as_numpy_iterator())
+    if not isinstance(targets, dict):
+        return pixels, None, targets
+    return pixels, targets["box"], targets["label"]
