@@ -1,6 +1,7 @@
 from keras import ops
 
 from keras_fgvc._checks import check_rank
+from keras_fgvc.ops._resizing import resize_maps
 
 # Where smooth L1 turns from quadratic to linear, as in Fast R-CNN.
 TRANSITION = 1.0
@@ -47,11 +48,8 @@ def heatmap_regression(heatmap, target):
     target = ops.stop_gradient(ops.cast(target, "float32"))
     check_rank("heatmap", heatmap.shape, 3, "(batch, height, width)")
     check_rank("target", target.shape, 3, "(batch, i, j)")
-    target = ops.image.resize(
-        ops.expand_dims(target, -1),
-        ops.shape(heatmap)[1:3],
-        data_format="channels_last",
-    )[..., 0]
+    _, height, width = ops.shape(heatmap)
+    target = resize_maps(target, height, width)
     distance = ops.abs(heatmap - target)
     near = 0.5 * distance**2 / TRANSITION
     far = distance - 0.5 * TRANSITION

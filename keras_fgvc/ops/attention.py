@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_rank
 from keras_fgvc.ops._precision import at_least_float32
+from keras_fgvc.ops._resizing import resize_maps
 
 
 def spatial_softmax(scores):
@@ -98,32 +99,10 @@ def attention_drop(images, attention, threshold):
     threshold = ops.cast(threshold, attention.dtype)
     threshold = ops.reshape(threshold, (-1, 1, 1, 1))
     _, height, width, _ = ops.shape(images)
-    maps = ops.expand_dims(_resize(attention, height, width), -1)
+    maps = ops.expand_dims(resize_maps(attention, height, width), -1)
     highest = ops.max(maps, axis=(1, 2), keepdims=True)
     attended = ops.logical_and(maps >= threshold * highest, highest > 0)
     return ops.where(attended, ops.zeros_like(images), images)
-
-
-def _resize(maps, height, width):
-    """Bilinear resize (b, i, j) -> (b, h, w), pixel centres at half integers.
-
-    Two matrix products: `ops.image.resize` wants to know the size when the
-    graph is built.
-    """
-    _, rows, columns = ops.shape(maps)
-    rows = _interpolation_matrix(rows, height, maps.dtype)  # (h, i)
-    columns = _interpolation_matrix(columns, width, maps.dtype)  # (w, j)
-    return ops.matmul(ops.matmul(rows, maps), ops.transpose(columns))
-
-
-def _interpolation_matrix(cells, size, dtype):
-    """(size, cells): the share of each cell in each pixel."""
-    scale = ops.cast(cells, dtype) / ops.cast(size, dtype)
-    position = (ops.cast(ops.arange(size), dtype) + 0.5) * scale - 0.5
-    # Beyond the outermost centres their value goes on.
-    position = ops.clip(position, 0, ops.cast(cells - 1, dtype))
-    distance = ops.expand_dims(position, 1) - ops.cast(ops.arange(cells), dtype)
-    return ops.maximum(1 - ops.abs(distance), 0)
 
 
 def sample_maps(attention, seed, uniform=False):

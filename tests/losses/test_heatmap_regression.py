@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -60,3 +61,20 @@ def test_wrong_shapes():
         heatmap_regression(HEATMAP[0], TARGET)
     with pytest.raises(ValueError, match="`target` must have 3 axes"):
         heatmap_regression(HEATMAP, TARGET[..., None])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="other graphs are not built"
+)
+def test_sizes_may_be_unknown_until_it_runs():
+    import tensorflow as tf
+
+    unknown = tf.TensorSpec((None, None, None), tf.float32)
+    loss = tf.function(heatmap_regression, input_signature=[unknown, unknown])
+    larger = RNG.normal(size=(2, 7, 11)).astype("float32")
+    small = tf.image.resize(larger[..., None], (3, 5))[..., 0].numpy()
+    np.testing.assert_allclose(
+        loss(HEATMAP, larger),
+        reference(HEATMAP, small),
+        **TOLERANCES["float32"],
+    )
