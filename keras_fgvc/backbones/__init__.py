@@ -1,17 +1,19 @@
 """Feature extractors: raw pixels in, feature maps at chosen taps out.
 
-Any model of `keras.applications` by its name, or any `keras.Model` with one
-image input:
+Any model of `keras.applications` and the wide ResNets by their names, or any
+`keras.Model` with one image input:
 
 - `available` lists the names, `build` makes the extractor;
 - `set_trainable` freezes and thaws without waking batch normalisation;
-- `clone_stem` copies the first layers, `copy_weights` copies their values.
+- `clone_stem` copies the first layers, `copy_weights` copies their values;
+- `wide_resnet` is the network that `keras.applications` lacks, by itself.
 """
 
 from keras_fgvc.backbones.builder import build, clone_stem
 from keras_fgvc.backbones.freezing import set_trainable
 from keras_fgvc.backbones.registry import available
 from keras_fgvc.backbones.weights import copy_weights
+from keras_fgvc.backbones.wide_resnet import wide_resnet
 
 __all__ = [
     "available",
@@ -19,4 +21,5 @@ __all__ = [
     "clone_stem",
     "copy_weights",
     "set_trainable",
+    "wide_resnet",
 ]

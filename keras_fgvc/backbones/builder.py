@@ -35,6 +35,9 @@ def build(
             .weights.h5, .h5 or .keras file saved from the `keras.applications`
             model of that name, with or without its top (a legacy .h5: with
             1000 classes). None for a `keras.Model`, which brings its own.
+            A wide ResNet takes such a file saved from `wide_resnet`, or the
+            .pth, .pt or .bin file of torchvision's or timm's model, and has
+            no "imagenet".
         batch_norm: "frozen" (default; right for small batches and short
             runs) or "train".
         input_shape: `(height, width, 3)`, sides may be None; named backbones
@@ -54,6 +57,7 @@ def build(
         ValueError: if a name, stride, layer, choice or weights file does not
             exist or does not fit.
         RuntimeError: if the ImageNet weights cannot be downloaded.
+        ImportError: if a .pth file is given and PyTorch is not installed.
 
     Example:
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import keras
 
+from keras_fgvc.backbones.wide_resnet import wide_resnet
+
 # How keras.applications expects pixels: "tf" is -1..1, "torch" is 0..1 less
 # the ImageNet mean over its deviation, "caffe" is BGR less the mean, and
 # "included" models already hold their own rescaling.
@@ -49,6 +51,12 @@ _FAMILIES = {
     },
 }
 
+# torchvision's name of the weights, and the blocks of each stage.
+_WIDE_RESNETS = {
+    "wide_resnet50_2": ("Wide_ResNet50_2_Weights", (3, 4, 6, 3)),
+    "wide_resnet101_2": ("Wide_ResNet101_2_Weights", (3, 4, 23, 3)),
+}
+
 # Their branches are cropped to fit each other while the graph is built.
 _FIXED_SIZE = ("nasnet_mobile", "nasnet_large")
 
@@ -59,11 +67,24 @@ class Entry(NamedTuple):
     constructor: name of the function in `keras.applications`.
     pixels: "caffe", "tf", "torch" or "included".
     fixed_size: whether height and width must be known.
+    torchvision: for our own models, torchvision's name of their weights;
+        none is in `keras.applications`.
+    options: arguments of the constructor, for our own models.
     """
 
     constructor: str
     pixels: str
     fixed_size: bool
+    torchvision: str | None = None
+    options: dict | None = None
+
+    @property
+    def origin(self) -> str:
+        """The function whose models have this entry's weights."""
+        if self.torchvision is None:
+            return f"keras.applications.{self.constructor}"
+        options = (f"{key}={value}" for key, value in self.options.items())
+        return f"backbones.{self.constructor}({', '.join(options)})"
 
 
 _ENTRIES = {
@@ -71,6 +92,9 @@ _ENTRIES = {
     for pixels, models in _FAMILIES.items()
     for name, constructor in models.items()
     if hasattr(keras.applications, constructor)
+} | {
+    name: Entry("wide_resnet", "torch", False, torchvision, {"blocks": blocks})
+    for name, (torchvision, blocks) in _WIDE_RESNETS.items()
 }
 
 
@@ -78,7 +102,8 @@ def available() -> list[str]:
     """Lists the names that `build` knows, in alphabetical order.
 
     Returns:
-        The lower-case names of the models in `keras.applications`.
+        The lower-case names of the models in `keras.applications`, and of the
+        wide ResNets, which it lacks.
 
     Example:
 
@@ -105,6 +130,8 @@ def find(name: str) -> Entry:
 
 
 def construct(entry: Entry, **options) -> keras.Model:
-    """Calls the constructor of `keras.applications` without its top."""
+    """Calls the entry's constructor, without top and weights by default."""
+    if entry.torchvision is not None:
+        return wide_resnet(**{"include_top": False, **entry.options, **options})
     constructor = getattr(keras.applications, entry.constructor)
     return constructor(**{"include_top": False, "weights": None, **options})

@@ -24,6 +24,7 @@ _PROBE_SIZES = (256, 512)
 _FAMILY_TAPS = {
     "conv2_block1_0_bn": r"pool\d_relu|relu",  # DenseNet
     "block1a_dwconv": r"block\d[a-z]_add|top_activation",  # EfficientNet
+    "layer1_0_conv1": r"layer\d_\d+_out",  # wide ResNet
     "mixed0": r"mixed\d+",  # InceptionV3
     "mixed_5b": r"block\d+_\d+_ac|conv_7b_ac",  # InceptionResNetV2
     "reduction_concat_stem_1": r"(normal|reduction)_concat_\w+",  # NASNet

@@ -6,7 +6,7 @@ import socket
 import keras
 import numpy as np
 
-from keras_fgvc.backbones import registry
+from keras_fgvc.backbones import registry, torch_weights
 
 _IMAGENET_VARIANCE = np.square([0.229, 0.224, 0.225])
 # Per blocking network call, so that a host that never answers is given up.
@@ -23,7 +23,8 @@ def load(model: keras.Model, backbone: str, weights: str) -> None:
 
     Raises:
         ValueError: if the file is missing or does not fit.
-        RuntimeError: if the ImageNet weights cannot be had.
+        RuntimeError: if the ImageNet weights cannot be downloaded.
+        ImportError: if the file is PyTorch's and PyTorch is missing.
     """
     entry = registry.find(backbone)
     weights = os.fspath(weights)
@@ -101,6 +102,12 @@ def _signature(layer) -> tuple:
 
 
 def _imagenet_model(entry, backbone: str) -> keras.Model:
+    if entry.torchvision is not None:
+        raise ValueError(
+            f"There are no ImageNet weights of {backbone!r} for Keras to "
+            f"download: give the path of torchvision's {entry.torchvision} "
+            ".pth file, saved on this machine, as `weights`."
+        )
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_TIMEOUT)
     try:
@@ -123,6 +130,10 @@ def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
             '`weights` must be None, "imagenet" or the path of an existing '
             f"file. Received: weights={path!r} for backbone {backbone!r}."
         )
+    if entry.torchvision and path.endswith(torch_weights.SUFFIXES):
+        model = registry.construct(entry)
+        torch_weights.load(model, path, backbone)
+        return model
     try:
         if path.endswith(".keras"):
             return keras.saving.load_model(path, compile=False)
@@ -154,11 +165,14 @@ def _check_fit(source, model, backbone: str, weights: str) -> None:
 
 def _misfit(backbone: str, path: str) -> ValueError:
     entry = registry.find(backbone)
+    torch_file = ""
+    if entry.torchvision is not None:
+        torch_file = f" or torchvision's {entry.torchvision} .pth file,"
     return ValueError(
         f"The file {path!r} does not hold the weights of backbone "
         f"{backbone!r}. Give a .weights.h5, .h5 or .keras file that was "
-        f"saved from keras.applications.{entry.constructor}, or name the "
-        "backbone that the file belongs to."
+        f"saved from {entry.origin},{torch_file} or name the backbone that "
+        "the file belongs to."
     )
 
 

@@ -16,7 +16,7 @@ def test_every_model_of_keras_applications_has_a_name():
         for name in dir(keras.applications)
         if callable(getattr(keras.applications, name))
     }
-    assert constructors == public
+    assert constructors == public | {"wide_resnet"}
 
 
 def test_names_are_sorted_lower_case():
@@ -24,6 +24,7 @@ def test_names_are_sorted_lower_case():
     assert names == sorted(names)
     assert names == [name.lower() for name in names]
     assert {"resnet50", "resnet50_v2", "efficientnet_v2_b0"} <= set(names)
+    assert {"wide_resnet50_2", "wide_resnet101_2"} <= set(names)
 
 
 def test_a_mistyped_name_lists_the_nearest():

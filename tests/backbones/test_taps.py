@@ -25,6 +25,7 @@ MAPS = {
     "efficientnet_v2_b0": [(24, 32), (12, 192), (6, 672), (3, 1280)],
     "convnext_tiny": [(24, 96), (12, 192), (6, 384), (3, 768)],
     "nasnet_mobile": [(24, 44), (12, 264), (6, 528), (3, 1056)],
+    "wide_resnet50_2": [(24, 256), (12, 512), (6, 1024), (3, 2048)],
 }
 # Layers whose names do not come from a counter.
 NAMES = {
@@ -47,6 +48,12 @@ NAMES = {
         "block_6_expand_relu",
         "block_13_expand_relu",
         "out_relu",
+    ],
+    "wide_resnet50_2": [
+        "layer1_2_out",
+        "layer2_3_out",
+        "layer3_5_out",
+        "layer4_2_out",
     ],
 }
 ON_EVERY_BACKEND = ("mobilenet", "convnext_tiny")
