@@ -7,8 +7,10 @@ from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.images import decode_and_resize
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.load import info, load
+from keras_fgvc.data.mnist import load_mnist
 from keras_fgvc.data.open_dataset import open_dataset
 from keras_fgvc.data.report import Problem, Report
+from keras_fgvc.data.upsampling_pairs import UpsamplingPairs
 
 __all__ = [
     "Augmentation",
@@ -16,10 +18,12 @@ __all__ = [
     "LabeledImages",
     "Problem",
     "Report",
+    "UpsamplingPairs",
     "available",
     "cluttered_digits",
     "decode_and_resize",
     "info",
     "load",
+    "load_mnist",
     "open_dataset",
 ]

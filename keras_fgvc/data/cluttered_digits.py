@@ -2,20 +2,17 @@
 
 import numpy as np
 
-from keras_fgvc._checks import check_labels, check_positive_int
+from keras_fgvc._checks import check_positive_int
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.labeled_images import LabeledImages
-from keras_fgvc.data.splits import stratified_cut
+from keras_fgvc.data.written_digits import (
+    NUM_CLASSES,
+    PATCH_SIZE,
+    SPLITS,
+    split_digits,
+)
 
-DIGIT_SIZE = 28  # MNIST's; smaller digits are scaled up to it.
-PATCH_SIZE = 8
 INK = 64  # A pixel at least this bright belongs to the digit's box.
-NUM_CLASSES = 10
-HELD_OUT = 0.15  # Share of the written digits for validation, and for test.
-# Which written digit belongs to which split never depends on the seed:
-# a model trained on one data set may be tested on another.
-SPLIT_SEED = 20110
-SPLITS = ("train", "validation", "test")
 SOURCE = "handwritten digits of scikit-learn (UCI Optical Recognition)"
 LICENCE = "the digits: UCI Machine Learning Repository, CC BY 4.0"
 
@@ -37,13 +34,15 @@ def cluttered_digits(
     a digit at a random place of a dark canvas, and `distractors` patches of
     8 x 8 pixels cut from other digits, each at a random place; the brighter
     pixel wins. Nothing is downloaded: the digits are the 1,797 handwritten
-    ones of scikit-learn (8 x 8, scaled up to 28 x 28).
+    ones of scikit-learn (8 x 8, scaled up to 28 x 28). With
+    `digits=load_mnist(...)` they are MNIST's, as in the papers; the second
+    has 200,000, 100,000 and 100,000 images with 8 distractors.
 
     The written digits are shared out among the splits first, always in the
     same way, so that no digit (nor a patch of it) is seen in training and in
-    the test, even across data sets with different arguments. The same seed
-    puts the same digits at the same places whatever `distractors` is: only
-    the clutter grows.
+    the test, even across data sets with different arguments. Digits that come
+    in splits keep them. The same seed puts the same digits at the same places
+    whatever `distractors` is: only the clutter grows.
 
     Args:
         num_train: Number of training images. Default 10,000.
@@ -52,16 +51,21 @@ def cluttered_digits(
         canvas: Side length of the images in pixels, from 28. Default 40.
         distractors: Number of patches in an image. Default 8.
         seed: Integer from 0. Default 0.
-        digits: Optional pair (images, labels) to use instead, such as MNIST:
-            uint8 `(n, height, width)`, bright on dark, and integers 0..9.
+        digits: Optional pair (images, labels) to use instead: uint8
+            `(n, height, width)`, bright on dark, and integers 0..9. Or a
+            dictionary of such pairs for "train", "test" and perhaps
+            "validation", which is else cut from train, as `load_mnist`
+            returns; or the two pairs of `keras.datasets.mnist.load_data()`.
 
     Returns:
         `LabeledImages` with images `(n, canvas, canvas, 3)` and boxes around
-        the digits' ink (pixels of at least 64).
+        the digits' ink (pixels of at least 64). The three channels are one
+        array seen three times: copy the images before writing to them.
 
     Raises:
         ImportError: scikit-learn is missing and `digits` is None.
-        ValueError: An argument is out of range, or there are too few digits.
+        ValueError: An argument is out of range, or there are too few digits
+            or not all splits in `digits`.
 
     Example:
 
@@ -81,19 +85,18 @@ def cluttered_digits(
         check_positive_int(f"num_{split}", count)
     check_positive_int("distractors", distractors, minimum=0)
     check_positive_int("seed", seed, minimum=0)
-    images, labels = _load_digits() if digits is None else digits
-    images, labels = _prepare_digits(images, labels)
-    check_positive_int("canvas", canvas, minimum=max(images.shape[1:]))
+    pairs = split_digits(digits)
+    largest = max(max(images.shape[1:]) for images, _ in pairs.values())
+    check_positive_int("canvas", canvas, minimum=largest)
     splits = {
         split: _draw_split(
-            images[members],
-            labels[members],
+            *pairs[split],
             counts[split],
             canvas=canvas,
             distractors=distractors,
             rng_key=(seed, number),
         )
-        for number, (split, members) in enumerate(_share_out(labels).items())
+        for number, split in enumerate(SPLITS)
     }
     own = digits is not None
     return LabeledImages(
@@ -103,77 +106,6 @@ def cluttered_digits(
         source="digits given by the caller" if own else SOURCE,
         licence="" if own else LICENCE,
     )
-
-
-def _load_digits():
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError(
-            "cluttered_digits takes its digits from scikit-learn, which is "
-            "not installed. Run `pip install keras-fgvc[demo]`, or pass "
-            "`digits=(images, labels)`."
-        ) from error
-    loaded = load_digits()
-    brightest = 16
-    pixels = np.round(loaded.images * (255 / brightest))
-    return pixels.astype(np.uint8), loaded.target
-
-
-def _prepare_digits(images, labels):
-    images, labels = np.asarray(images), np.asarray(labels)
-    is_right = images.ndim == 3 and images.dtype == np.uint8
-    if not is_right or min(images.shape[1:]) < PATCH_SIZE:
-        raise ValueError(
-            "`digits` must hold uint8 images (n, height, width) of at least "
-            f"{PATCH_SIZE} x {PATCH_SIZE} pixels. "
-            f"Received: {images.dtype} of shape {images.shape}."
-        )
-    if labels.shape != images.shape[:1]:
-        raise ValueError(
-            "`digits` must hold one label an image. Received: labels of "
-            f"shape {labels.shape} for {len(images)} images."
-        )
-    check_labels(labels, NUM_CLASSES)
-    if max(images.shape[1:]) < DIGIT_SIZE:
-        images = _enlarge(images)
-    return images, labels.astype(np.int32)
-
-
-def _enlarge(images):
-    """Bilinear, with the rows and columns as two small matrices."""
-    rows = _bilinear_weights(images.shape[1])
-    columns = _bilinear_weights(images.shape[2])
-    enlarged = np.einsum("yh,nhw,xw->nyx", rows, images, columns, optimize=True)
-    return np.round(enlarged).astype(np.uint8)
-
-
-def _bilinear_weights(size: int) -> np.ndarray:
-    """(DIGIT_SIZE, size) weights; beyond the edge it is dark."""
-    centres = (np.arange(DIGIT_SIZE) + 0.5) * size / DIGIT_SIZE - 0.5
-    distance = np.abs(centres[:, None] - np.arange(size))
-    return np.maximum(0.0, 1.0 - distance)
-
-
-def _share_out(labels) -> dict[str, np.ndarray]:
-    """Split -> indices of its written digits, the same for every seed."""
-    is_test = stratified_cut(labels, HELD_OUT, SPLIT_SEED)
-    rest = np.flatnonzero(~is_test)
-    share = HELD_OUT / (1.0 - HELD_OUT)
-    is_validation = stratified_cut(labels[rest], share, SPLIT_SEED)
-    shared_out = {
-        "train": rest[~is_validation],
-        "validation": rest[is_validation],
-        "test": np.flatnonzero(is_test),
-    }
-    for split, members in shared_out.items():
-        if len(members) < 2:
-            raise ValueError(
-                "`digits` must hold at least 2 digits for each split. "
-                f"Received: {len(labels)} digits, {len(members)} of them "
-                f"for {split}."
-            )
-    return shared_out
 
 
 def _draw_split(digits, labels, count, *, canvas, distractors, rng_key):
@@ -190,9 +122,11 @@ def _draw_split(digits, labels, count, *, canvas, distractors, rng_key):
         _paste_patch(scenes, digits, chosen, clutter)
     corner = np.stack([top, left, top, left], axis=1)
     boxes = (_ink_boxes(digits)[chosen] + corner) / canvas
+    # A view: red, green and blue are the same bytes.
+    images = np.broadcast_to(scenes[..., None], (*scenes.shape, 3))
     return Examples(
         labels=labels[chosen],
-        images=np.repeat(scenes[..., None], 3, axis=3),
+        images=images,
         boxes=boxes.astype(np.float32),
     )
 

@@ -53,7 +53,8 @@ def open_dataset(
     Args:
         name_or_path: A name of `available()`, a folder or a `.csv`.
         data_dir: Folder to which the paths of a CSV are relative. Default:
-            the folder of the CSV.
+            the folder of the CSV. For "cluttered_mnist" the folder that
+            holds mnist.npz, or that of TensorFlow Datasets.
         validation_fraction: Share of train, 0 to 0.9, for a validation split
             where there is none; 0 for no such split. Default 0.1.
         test_fraction: Share of all images, 0 to 0.9, for a test split where

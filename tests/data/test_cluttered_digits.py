@@ -8,6 +8,7 @@ import pytest
 
 from keras_fgvc.data import cluttered_digits
 from keras_fgvc.data.cluttered_digits import INK, SPLITS
+from keras_fgvc.data.pipeline import _without_repeats
 
 
 def small(**options):
@@ -112,6 +113,14 @@ def test_clutter_is_cut_from_other_digits():
         around = full[image == 0]
         assert (around > 0).mean() > 0.3
         assert own_shade not in around
+
+
+def test_grey_scenes_are_kept_once():
+    examples = small().subset("train")
+    assert examples.images.strides[3] == 0
+    assert _without_repeats(examples.images).shape == (40, 40, 40, 1)
+    in_colour = np.array(examples.images)
+    assert _without_repeats(in_colour) is in_colour
 
 
 def test_ten_thousand_take_seconds():
