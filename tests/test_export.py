@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_fgvc import data, export
-from keras_fgvc.models import Baseline, ELoPE
+from keras_fgvc.models import Baseline, Coarse2Fine, ELoPE, PainlessAttention
 from tests import tiny
 
 NAMES = ("red", "green", "blue")
@@ -127,3 +127,33 @@ def test_baseline(tmp_path):
     images = np.zeros((1, 40, 40, 3), "float32")
     served = tf.saved_model.load(str(path)).signatures["serving_default"]
     assert served(image=images)["top_classes"].shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PainlessAttention(
+            tiny.backbone(), 3, attend_at=(4, 8), tap=8, num_heads=3
+        ),
+        lambda: Coarse2Fine(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8),
+        lambda: Coarse2Fine(
+            tiny.backbone(),
+            3,
+            image_size=tiny.SIZE,
+            tap=8,
+            augment="crop_drop",
+            predict_with="fine",
+        ),
+    ],
+)
+def test_other_methods_serve_what_they_predict(make, tmp_path):
+    model = make()
+    path = export.export_saved_model(
+        model, tmp_path / "1", class_names=NAMES, image_size=tiny.SIZE
+    )
+    served = tf.saved_model.load(str(path)).signatures["serving_default"]
+    images, _ = tiny.images_and_labels(4, size=41)
+    expected = model.predict(images, verbose=0)
+    found = served(image=tf.constant(images.astype("float32")))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4)

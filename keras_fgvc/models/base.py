@@ -9,11 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_fgvc._checks import (
-    check_channels_last,
-    check_labels,
-    check_positive_int,
-)
+from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 
 
@@ -274,20 +270,6 @@ class FineGrainedModel(keras.Model):
             keras.config.set_dtype_policy(current)
         model.begin_stage(stage)
         return model
-
-
-def check_model_arguments(num_classes) -> None:
-    """The checks every method makes before it builds its graph."""
-    check_channels_last()
-    check_positive_int("num_classes", num_classes, minimum=2)
-
-
-def cross_entropy(labels, outputs):
-    """Softmax cross-entropy of each image, `(batch,)`, in float32."""
-    logits = ops.cast(outputs["logits"], "float32")
-    return keras.losses.sparse_categorical_crossentropy(
-        labels, logits, from_logits=True
-    )
 
 
 def _labels(targets):

@@ -4,11 +4,11 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range
-from keras_fgvc.models.base import (
-    FineGrainedModel,
+from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
+from keras_fgvc.models.base import FineGrainedModel
 
 POOLING = {
     "average": keras.layers.GlobalAveragePooling2D,
@@ -103,4 +103,4 @@ class Baseline(FineGrainedModel):
         )
 
     def loss_terms(self, labels, outputs, training):
-        return {"cross_entropy": cross_entropy(labels, outputs)}
+        return {"cross_entropy": cross_entropy(labels, outputs["logits"])}

@@ -35,12 +35,12 @@ from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.data import UpsamplingPairs
 from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
 from keras_fgvc.models import _coarse2fine_graph as graph
-from keras_fgvc.models._upsampler_task import UpsamplerTask
-from keras_fgvc.models.base import (
-    FineGrainedModel,
+from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
+from keras_fgvc.models._upsampler_task import UpsamplerTask
+from keras_fgvc.models.base import FineGrainedModel
 
 PREDICTIONS = ("both", "coarse", "fine")
 
@@ -221,9 +221,9 @@ class Coarse2Fine(FineGrainedModel):
     def loss_terms(self, labels, outputs, training):
         coarse, fine = outputs["coarse_logits"], outputs["fine_logits"]
         terms = {
-            "coarse": cross_entropy(labels, {"logits": coarse}),
+            "coarse": cross_entropy(labels, coarse),
             "fine": _mean_over_views(
-                lambda labels: cross_entropy(labels, {"logits": fine}),
+                lambda labels: cross_entropy(labels, fine),
                 labels,
                 # In training with "crop_drop": the crops and the drops.
                 views=2 if training and self.augment == "crop_drop" else 1,

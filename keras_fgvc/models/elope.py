@@ -32,11 +32,11 @@ from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
 from keras_fgvc.models import _elope_graph as elope_graph
-from keras_fgvc.models.base import (
-    FineGrainedModel,
+from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
+from keras_fgvc.models.base import FineGrainedModel
 
 # What each stage minimises; "embedding" gets the model's own weight.
 STAGE_TERMS = {
@@ -202,7 +202,7 @@ class ELoPE(FineGrainedModel):
     def loss_terms(self, labels, outputs, training):
         terms = {}
         if "cross_entropy" in self.loss_weights:
-            terms["cross_entropy"] = cross_entropy(labels, outputs)
+            terms["cross_entropy"] = cross_entropy(labels, outputs["logits"])
         if "embedding" in self.loss_weights:
             terms["embedding"] = self.embedding_loss(
                 outputs["embedding"], labels, training=training

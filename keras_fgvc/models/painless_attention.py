@@ -27,11 +27,11 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_in_range, check_positive_int
 from keras_fgvc.layers import GatedOutputHeads, SpatialSoftmaxAttention
 from keras_fgvc.losses import mask_diversity
-from keras_fgvc.models.base import (
-    FineGrainedModel,
+from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
+from keras_fgvc.models.base import FineGrainedModel
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -162,7 +162,7 @@ class PainlessAttention(FineGrainedModel):
             self.loss_weights["mask_diversity"] = diversity_weight
 
     def loss_terms(self, labels, outputs, training):
-        terms = {"cross_entropy": cross_entropy(labels, outputs)}
+        terms = {"cross_entropy": cross_entropy(labels, outputs["logits"])}
         if "mask_diversity" in self.loss_weights:
             terms["mask_diversity"] = sum(
                 mask_diversity(outputs[f"masks_{n}"])

@@ -1,0 +1,44 @@
+"""Every method computes the same under XLA."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc.models import Baseline, Coarse2Fine, ELoPE, PainlessAttention
+from tests import tiny
+
+SIZED = {"image_size": tiny.SIZE, "tap": 8}
+METHODS = {
+    "Baseline": (Baseline, {"tap": 8}),
+    "ELoPE": (ELoPE, {**SIZED, "embedding_dim": 7}),
+    "PainlessAttention": (PainlessAttention, {"attend_at": (4, 8), "tap": 8}),
+    "Coarse2Fine": (Coarse2Fine, {**SIZED, "num_maps": 2}),
+    "WS-DAN": (
+        Coarse2Fine,
+        {**SIZED, "num_maps": 2, "augment": "crop_drop"},
+    ),
+}
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="about TensorFlow's compiler",
+)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_jit_compile_predicts_the_same_and_trains(name):
+    method, options = METHODS[name]
+    images, labels = tiny.images_and_labels()
+    images = images.astype("float32")
+    model = method(tiny.backbone(), tiny.NUM_CLASSES, **options)
+    if name == "ELoPE":
+        model.localizer.enable()
+    model.compile("sgd", jit_compile=False)
+    expected = model.predict(images, verbose=0)
+    model.compile("sgd", metrics=["accuracy"], jit_compile=True)
+    for key, value in model.predict(images, verbose=0).items():
+        np.testing.assert_allclose(
+            value, expected[key], rtol=1e-3, atol=1e-4, err_msg=key
+        )
+    history = model.fit(images, labels, batch_size=3, epochs=2, verbose=0)
+    assert np.all(np.isfinite(history.history["loss"]))
