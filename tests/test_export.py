@@ -144,6 +144,9 @@ def test_baseline(tmp_path):
             augment="crop_drop",
             predict_with="fine",
         ),
+        lambda: Coarse2Fine(
+            tiny.backbone(), 3, image_size=tiny.SIZE, tap=8
+        ).coarse_model(),
     ],
 )
 def test_other_methods_serve_what_they_predict(make, tmp_path):

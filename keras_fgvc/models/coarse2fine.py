@@ -79,7 +79,8 @@ class Coarse2Fine(FineGrainedModel):
             classifier. Defaults to 100, that of WS-DAN's code.
         augment: `"highlight"` (default) or `"crop_drop"`.
         predict_with: Whose probabilities are predicted: `"both"` (default,
-            their mean), `"coarse"` or `"fine"`.
+            their mean), `"coarse"` or `"fine"`. Both looks are taken in any
+            case; `coarse_model()` takes the first alone.
         center_weight: Weight of the centre loss (lambda). Defaults to 1.
         center_rate, normalize_centers: See `AttentionCenterLoss`.
         threshold: Share of the heat map's range from which a pixel belongs
@@ -180,6 +181,7 @@ class Coarse2Fine(FineGrainedModel):
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
         self.upsampler = upsampler
+        self._named_outputs = outputs
 
         # ---- config ----
         self.keep_arguments(
@@ -265,6 +267,24 @@ class Coarse2Fine(FineGrainedModel):
         return UpsamplerTask(self.upsampler), UpsamplingPairs(
             stage.num_examples, factor=self.upsampler.factor
         )
+
+    def coarse_model(self) -> keras.Model:
+        """The first look alone, at half the cost, on the same weights.
+
+        For inference: it has the outputs that need no second look, with
+        `"probabilities"` and `"logits"` those of the coarse head.
+        """
+        outputs = {
+            name: self._named_outputs[name]
+            for name in ("attention", "heatmap", "boxes", "parts")
+        }
+        outputs["logits"] = self._named_outputs["coarse_logits"]
+        outputs["probabilities"] = keras.layers.Softmax(
+            dtype="float32", name="coarse_probabilities"
+        )(outputs["logits"])
+        model = keras.Model(self.input, outputs, name=f"{self.name}_coarse")
+        model.num_classes = self.num_classes
+        return model
 
     def set_threshold(self, value: float) -> None:
         """Moves `threshold`, such as to the best one on validation.

@@ -78,6 +78,21 @@ def test_three_ways_to_predict():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_coarse_model_is_the_first_look_alone():
+    images, _ = tiny.images_and_labels(size=41)
+    model = make()
+    whole = model.predict(images, verbose=0)
+    first = model.coarse_model()
+    names = {layer.name for layer in first.layers}
+    assert not names & {"highlight", "choice", "fine_logits", "fusion"}
+    outputs = first.predict(images, verbose=0)
+    np.testing.assert_allclose(
+        outputs["probabilities"], softmax(whole["coarse_logits"]), rtol=1e-4
+    )
+    for name in ("attention", "heatmap", "boxes", "parts"):
+        np.testing.assert_allclose(outputs[name], whole[name], rtol=1e-5)
+
+
 def test_second_look_is_the_first_on_the_highlighted_image():
     """Feed the highlighted image to the same layers by hand."""
     images, _ = tiny.images_and_labels()
