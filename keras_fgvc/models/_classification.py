@@ -17,3 +17,16 @@ def cross_entropy(labels, logits):
     return keras.losses.sparse_categorical_crossentropy(
         labels, ops.cast(logits, "float32"), from_logits=True
     )
+
+
+def mean_over_views(loss, labels, views: int):
+    """Mean of a loss over several views of each image, `(b,)`.
+
+    Args:
+        loss: Function of labels `(views * b,)` that returns as many values,
+            for the first view of every image, then the second.
+        labels: `(b,)`.
+        views: Number of views.
+    """
+    values = loss(ops.tile(labels, (views,)))
+    return ops.mean(ops.reshape(values, (views, -1)), axis=0)

@@ -38,6 +38,7 @@ from keras_fgvc.models import _coarse2fine_graph as graph
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
+    mean_over_views,
 )
 from keras_fgvc.models._upsampler_task import UpsamplerTask
 from keras_fgvc.models.base import FineGrainedModel
@@ -224,7 +225,7 @@ class Coarse2Fine(FineGrainedModel):
         coarse, fine = outputs["coarse_logits"], outputs["fine_logits"]
         terms = {
             "coarse": cross_entropy(labels, coarse),
-            "fine": _mean_over_views(
+            "fine": mean_over_views(
                 lambda labels: cross_entropy(labels, fine),
                 labels,
                 # In training with "crop_drop": the crops and the drops.
@@ -242,7 +243,7 @@ class Coarse2Fine(FineGrainedModel):
         parts = ops.concatenate(
             [outputs["parts"], outputs["fine_parts"]], axis=0
         )
-        return _mean_over_views(
+        return mean_over_views(
             lambda labels: self.center_loss(parts, labels, training=training),
             labels,
             views=2,
@@ -296,9 +297,3 @@ class Coarse2Fine(FineGrainedModel):
         self.threshold = value
         self.get_layer("boxes").threshold = value
         self.forget_traces()
-
-
-def _mean_over_views(loss, labels, views):
-    """`loss` of the labels repeated for each view, `(b,)`, mean over views."""
-    values = loss(ops.tile(labels, (views,)))
-    return ops.mean(ops.reshape(values, (views, -1)), axis=0)
