@@ -57,7 +57,7 @@ def test_with_the_attention_gated_away_it_is_the_baseline():
     for ours, theirs in zip(
         model.features.weights, plain.features.weights, strict=True
     ):
-        theirs.assign(ours)
+        theirs.assign(to_numpy(ours.value))
     outputs = model.predict(images, verbose=0)
     closed = np.zeros_like(outputs["gates"])
     closed[:, 0] = 1.0
