@@ -36,7 +36,7 @@ class GatedOutputHeads(keras.layers.Layer):
             `"average"` (none).
         gates: Whether confidences are learned. Defaults to `True`; `False`
             averages, the paper's ablation.
-        mix: What is weighed, `"probabilities"` (default) or `"logits"`; see
+        mix: What is weighed, `"logits"` (default) or `"probabilities"`; see
             `ops.mix_hypotheses`.
         temperature: Of the gates' softmax, see `ops.confidence_gates`.
             Defaults to 1, the paper's.
@@ -78,7 +78,7 @@ class GatedOutputHeads(keras.layers.Layer):
         *,
         reduction: str = "projection",
         gates: bool = True,
-        mix: str = "probabilities",
+        mix: str = "logits",
         temperature: float = 1.0,
         **kwargs,
     ):

@@ -178,7 +178,7 @@ class HeadFusion(keras.layers.Layer):
             return keras_ops.cast(chosen, "float32")
         hypotheses = keras_ops.stack([coarse, fine], axis=1)  # (b, 2, classes)
         halves = keras_ops.full_like(hypotheses[..., 0], 0.5)
-        return ops.mix_hypotheses(hypotheses, halves)
+        return ops.mix_hypotheses(hypotheses, halves, "probabilities")
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

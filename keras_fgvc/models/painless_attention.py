@@ -38,7 +38,7 @@ from keras_fgvc.models.base import FineGrainedModel
 class PainlessAttention(FineGrainedModel):
     """A few masks on layers that the backbone has anyway; one pass, one loss.
 
-    The loss is the cross-entropy of the gated mixture plus
+    The loss is the cross-entropy of the gated sum plus
     `diversity_weight * mask_diversity` (eq. 4), each module's masks compared
     among themselves. A table of the paper's ablation in arguments: AD is
     `len(attend_at)`, AW `num_heads`, then `gates`, `mask` and
@@ -92,7 +92,7 @@ class PainlessAttention(FineGrainedModel):
         mask: str = "softmax",
         reduction: str = "projection",
         gates: bool = True,
-        mix: str = "probabilities",
+        mix: str = "logits",
         temperature: float = 1.0,
         diversity_weight: float = 0.1,
         tap=32,

@@ -9,7 +9,7 @@ from keras import ops
 from keras_fgvc._checks import check_choice, check_rank
 from keras_fgvc.ops._precision import at_least_float32
 
-MIXES = ("probabilities", "logits")
+MIXES = ("logits", "probabilities")
 # Below any gate that a softmax of tanh scores can give, above float32's
 # smallest normal number: the logarithm of a gate set to 0 stays finite.
 SMALLEST_GATE = 1e-30
@@ -52,22 +52,24 @@ def confidence_gates(scores, temperature=1.0):
     return ops.softmax(ops.tanh(scores) / temperature, axis=-1)
 
 
-def mix_hypotheses(hypotheses, gates, mix="probabilities"):
+def mix_hypotheses(hypotheses, gates, mix="logits"):
     """Weighs the logits of several classifiers into those of one (eq. 9).
 
     With o_n the logits of hypothesis n and g_n its gate:
 
-        "probabilities": log sum_n g_n softmax(o_n)
         "logits":        sum_n g_n o_n
+        "probabilities": log sum_n g_n softmax(o_n)
 
-    The paper's equation leaves open which of the two is summed; its section
-    3.1 weighs "class probability vectors". The result of the first is a log
-    probability, which a softmax turns into the mean of the probabilities.
+    The paper's equations 6 and 9 add up what the fully connected layers give,
+    its section 3.1 speaks of "class probability vectors". The result of the
+    second is a log probability, which a softmax turns into the mean of the
+    probabilities. As a loss it is that of a mixture of experts: it is content
+    when one hypothesis is right, and may leave the others untaught.
 
     Args:
         hypotheses: `(b, n, classes)`, logits.
         gates: `(b, n)`, not negative, summing to one.
-        mix: `"probabilities"` (default) or `"logits"`.
+        mix: `"logits"` (default) or `"probabilities"`.
 
     Returns:
         `(b, classes)`, float32, logits.
@@ -82,7 +84,7 @@ def mix_hypotheses(hypotheses, gates, mix="probabilities"):
     from keras_fgvc.ops import mix_hypotheses
 
     hypotheses = np.array([[[4.0, 0.0], [0.0, 1.0]]], "float32")
-    mix_hypotheses(hypotheses, np.array([[0.5, 0.5]]), mix="logits")
+    mix_hypotheses(hypotheses, np.array([[0.5, 0.5]]))
     # [[2.0, 0.5]]
     ```
     """

@@ -107,7 +107,7 @@ CASES = {
             "num_classes": 4,
             "reduction": "projection",
             "gates": True,
-            "mix": "logits",
+            "mix": "probabilities",
             "temperature": 0.7,
         },
         heads,

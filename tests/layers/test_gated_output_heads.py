@@ -58,7 +58,7 @@ def reference(weights, options):
         {},
         {"reduction": "average"},
         {"gates": False},
-        {"mix": "logits", "temperature": 0.5},
+        {"mix": "probabilities", "temperature": 0.5},
     ],
 )
 def test_matches_the_equations(options):
@@ -74,7 +74,7 @@ def test_matches_the_equations(options):
     np.testing.assert_allclose(
         to_numpy(gates), expected_gates, rtol=1e-4, atol=1e-5
     )
-    mix = options.get("mix", "probabilities")
+    mix = options.get("mix", "logits")
     expected = ops.mix_hypotheses(to_numpy(hypotheses), to_numpy(gates), mix)
     np.testing.assert_allclose(
         to_numpy(mixed), to_numpy(expected), **TOLERANCES["float32"]
@@ -134,7 +134,7 @@ def test_one_tensor_is_a_list_of_one():
     ("options", "message"),
     [
         ({"reduction": "max"}, "`reduction` must be one of 'projection'"),
-        ({"mix": "votes"}, "`mix` must be one of 'probabilities'"),
+        ({"mix": "votes"}, "`mix` must be one of 'logits'"),
         ({"temperature": 0.0}, "`temperature` must be above 0"),
     ],
 )

@@ -41,10 +41,16 @@ def test_outputs():
 
 def test_probabilities_are_those_of_equation_9():
     images, _ = tiny.images_and_labels()
-    outputs = make().predict(images, verbose=0)
-    shares = softmax(outputs["hypotheses"])
-    expected = (outputs["gates"][..., None] * shares).sum(axis=1)
-    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=1e-4)
+    for mix in ("logits", "probabilities"):
+        outputs = make(mix=mix).predict(images, verbose=0)
+        terms, gates = outputs["hypotheses"], outputs["gates"][..., None]
+        if mix == "logits":
+            expected = softmax((gates * terms).sum(axis=1))
+        else:
+            expected = (gates * softmax(terms)).sum(axis=1)
+        np.testing.assert_allclose(
+            outputs["probabilities"], expected, rtol=1e-4
+        )
 
 
 def test_with_the_attention_gated_away_it_is_the_baseline():
@@ -61,7 +67,7 @@ def test_with_the_attention_gated_away_it_is_the_baseline():
     outputs = model.predict(images, verbose=0)
     closed = np.zeros_like(outputs["gates"])
     closed[:, 0] = 1.0
-    mixed = ops.mix_hypotheses(outputs["hypotheses"], closed)
+    mixed = ops.mix_hypotheses(outputs["hypotheses"], closed, model.mix)
     np.testing.assert_allclose(
         softmax(mixed),
         plain.predict(images, verbose=0)["probabilities"],
@@ -137,7 +143,7 @@ def test_it_is_nearly_free():
     [
         {"attend_at": ("re_lu_1",), "num_heads": 1, "kernel_size": 3},
         {"mask": "sigmoid", "reduction": "average", "gates": False},
-        {"mix": "logits", "temperature": 0.5, "diversity_weight": 0.3},
+        {"mix": "probabilities", "temperature": 0.5, "diversity_weight": 0.3},
     ],
 )
 def test_save_and_load_under_safe_mode(options, tmp_path):

@@ -88,7 +88,7 @@ def test_one_open_gate_gives_its_hypothesis_alone(mix):
 def test_equal_gates_average():
     gates = np.full((BATCH, COUNT), 1 / COUNT)
     np.testing.assert_allclose(
-        to_numpy(mix_hypotheses(HYPOTHESES, gates, "logits")),
+        to_numpy(mix_hypotheses(HYPOTHESES, gates)),
         HYPOTHESES.mean(axis=1),
         **TOLERANCES["float32"],
     )
@@ -97,10 +97,11 @@ def test_equal_gates_average():
 def test_log_probabilities_are_stable_and_ignore_a_shift():
     """Logits of a thousand neither overflow nor change by a constant."""
     gates = reference_gates(SCORES, 1.0)
-    shifted = mix_hypotheses(HYPOTHESES + 1000.0, gates)
+    mix = "probabilities"
+    shifted = mix_hypotheses(HYPOTHESES + 1000.0, gates, mix)
     np.testing.assert_allclose(
         to_numpy(shifted),
-        to_numpy(mix_hypotheses(HYPOTHESES, gates)),
+        to_numpy(mix_hypotheses(HYPOTHESES, gates, mix)),
         atol=1e-3,
     )
 
@@ -128,7 +129,9 @@ def test_gradients(mix):
 def test_gradient_is_finite_at_a_closed_gate():
     gates = np.array([[0.0, 1.0, 0.0]] * BATCH)
     found = gradient(
-        lambda g, h: ops.sum(mix_hypotheses(h, g)), gates, HYPOTHESES
+        lambda g, h: ops.sum(mix_hypotheses(h, g, "probabilities")),
+        gates,
+        HYPOTHESES,
     )
     assert all(np.all(np.isfinite(g)) for g in found)
 
@@ -136,7 +139,9 @@ def test_gradient_is_finite_at_a_closed_gate():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     mixed = mix_hypotheses(
-        ops.cast(HYPOTHESES, dtype), confidence_gates(ops.cast(SCORES, dtype))
+        ops.cast(HYPOTHESES, dtype),
+        confidence_gates(ops.cast(SCORES, dtype)),
+        "probabilities",
     )
     assert "float32" in str(mixed.dtype)
     expected = reference_mix(
@@ -157,7 +162,7 @@ def test_half_precision(dtype):
         ),
         (
             lambda: mix_hypotheses(HYPOTHESES, SCORES, "votes"),
-            "`mix` must be one of 'probabilities', 'logits'",
+            "`mix` must be one of 'logits', 'probabilities'",
         ),
     ],
 )
