@@ -10,7 +10,7 @@ import pathlib
 import re
 
 import keras
-from absl import flags
+from absl import app, flags
 
 from keras_fgvc import data, evaluation, models, recipes, training
 
@@ -73,7 +73,13 @@ def run(tune_after=None):
     model = make_model(recipe, len(images.class_names))
     results = {}
     verbose = FLAGS.verbose if FLAGS.verbose == "auto" else int(FLAGS.verbose)
-    for stage in FLAGS.stages or model.stages:
+    stages = FLAGS.stages or model.stages
+    if FLAGS.tune_threshold and tune_after not in stages:
+        raise app.UsageError(
+            f"--tune_threshold needs {tune_after!r} among --stages "
+            f"({', '.join(stages)}); a finished stage is only loaded."
+        )
+    for stage in stages:
         training.fit(
             model,
             recipe,
@@ -102,6 +108,7 @@ def tune_threshold(model, images, size):
     """Sets tau to the best on the validation split."""
     tau = evaluation.best_threshold(model, images, image_size=size)
     model.set_threshold(tau)
+    model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
     print(f"threshold {tau} is best on validation", flush=True)
 
 

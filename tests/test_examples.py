@@ -62,8 +62,18 @@ def test_elope_on_a_folder_of_photographs(tmp_path):
     assert (model.image_size, model.embedding_dim) == (32, 8)
 
 
+def write_boxes(root):
+    """A split.csv over such a folder: every object fills its image's middle."""
+    rows = ["path,label,split,x_min,y_min,x_max,y_max"]
+    for path in sorted(root.glob("*/*/*.png")):
+        split, label, _ = path.relative_to(root).parts
+        rows.append(f"{path.relative_to(root)},{label},{split},8,8,24,24")
+    (root / "split.csv").write_text("\n".join(rows) + "\n")
+
+
 def test_coarse2fine_and_its_picture(tmp_path):
     write_folder(tmp_path / "photos")
+    write_boxes(tmp_path / "photos")
     output = run(
         "coarse2fine.py",
         "--data=photos",
@@ -74,6 +84,7 @@ def test_coarse2fine_and_its_picture(tmp_path):
         "--batch_size=4",
         "--epochs=upsampler=1,classifier=1",
         "--arguments=num_maps=2,tap=8",
+        "--tune_threshold",
         "--verbose=0",
         cwd=tmp_path,
     )
@@ -82,6 +93,7 @@ def test_coarse2fine_and_its_picture(tmp_path):
     assert (tmp_path / "run" / "attention.png").stat().st_size > 1000
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     assert (model.image_size, model.num_maps, model.tap) == (32, 2, 8)
+    assert f"threshold {model.threshold} is best on validation" in output
 
 
 def test_painless_attention_and_its_picture(tmp_path):
