@@ -1,32 +1,22 @@
 """Two replicas on one machine, in a process of their own."""
 
-import subprocess
-import sys
-
 import keras
 import pytest
+
+from tests.two_replicas import check_answer
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute"
 )
 
-TWO_REPLICAS = """
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(
-    ["CPU:0", "CPU:1"],
-    cross_device_ops=tf.distribute.ReductionToOneDevice())
-"""
 SEEDS = """
 from keras_fgvc._replicas import SeedGenerator
-with strategy.scope():
+with both.scope():
     generator = SeedGenerator(5)
 draw = tf.function(lambda: keras.random.uniform((4,), seed=generator))
-a, b = strategy.experimental_local_results(strategy.run(draw))
+a, b = both.experimental_local_results(both.run(draw))
 assert not np.allclose(a, b)
-c, d = strategy.experimental_local_results(strategy.run(draw))
+c, d = both.experimental_local_results(both.run(draw))
 assert not np.allclose(a, c) and not np.allclose(b, d)
 print("apart")
 """
@@ -40,7 +30,7 @@ for make in (
     lambda: Coarse2Fine(
         tiny.backbone(), 3, image_size=32, tap=8, augment="crop_drop"),
 ):
-    with strategy.scope():
+    with both.scope():
         model = make()
         model.compile(keras.optimizers.Adam(1e-3), metrics=["accuracy"])
     data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
@@ -58,9 +48,4 @@ print("trained")
     ("code", "answer"), [(SEEDS, "apart"), (TRAINING, "trained")]
 )
 def test_two_replicas(code, answer):
-    process = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS + code],
-        capture_output=True,
-        text=True,
-    )
-    assert process.stdout.strip() == answer, process.stderr[-2000:]
+    check_answer(code, answer)

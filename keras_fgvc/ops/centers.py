@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_rank
+from keras_fgvc.ops._labels import same_label
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -58,8 +59,7 @@ def updated_centers(centers, features, labels, rate):
     check_rank("features", features.shape, 2, "(n, dim)")
     check_rank("labels", labels.shape, 1, "(n,)")
     old = ops.cast(ops.take(centers, labels, axis=0), features.dtype)
-    same_class = ops.expand_dims(labels, 1) == ops.expand_dims(labels, 0)
-    same_class = ops.cast(same_class, features.dtype)  # (n, n)
+    same_class = ops.cast(same_label(labels), features.dtype)  # (n, n)
     count = ops.sum(same_class, axis=1, keepdims=True)
     mean = ops.matmul(same_class, features) / count
     moved = 1 - ops.power(ops.cast(1 - rate, features.dtype), count)

@@ -10,6 +10,7 @@ mixed precision.
 from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_rank
+from keras_fgvc.ops._labels import same_label
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -60,7 +61,7 @@ def updated_class_means(means, embeddings, labels, rate):
     check_rank("labels", labels.shape, 1, "(n,)")
     old = ops.stop_gradient(ops.take(means, labels, axis=0))
     old = ops.cast(old, embeddings.dtype)
-    same_class = ops.cast(_same_label(labels), embeddings.dtype)  # (n, n)
+    same_class = ops.cast(same_label(labels), embeddings.dtype)  # (n, n)
     count = ops.sum(same_class, axis=1, keepdims=True)
     change = count * old - ops.matmul(same_class, embeddings)
     return old - rate * change / (1 + count)
@@ -138,7 +139,7 @@ def between_class_loss(means, labels, margin, weight):
     labels = ops.cast(labels, "int32")
     check_rank("means", means.shape, 2, "(n, dim)")
     check_rank("labels", labels.shape, 1, "(n,)")
-    same_class = ops.cast(_same_label(labels), means.dtype)  # (n, n)
+    same_class = ops.cast(same_label(labels), means.dtype)  # (n, n)
     count = ops.sum(same_class, axis=1)
     # A pair of classes appears once for each pair of its images: weighted by
     # one over that number, the n x n sum runs over ordered pairs of classes.
@@ -146,11 +147,6 @@ def between_class_loss(means, labels, margin, weight):
     shortfall = ops.maximum(margin - _squared_distances(means), 0.0)
     total = ops.sum(pairs * ops.square(shortfall))
     return weight / 4 * total / ops.maximum(ops.sum(pairs), 1.0)
-
-
-def _same_label(labels):
-    """(n,) -> (n, n) boolean, True where two images share their class."""
-    return ops.expand_dims(labels, 1) == ops.expand_dims(labels, 0)
 
 
 def _squared_distances(points):

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -9,6 +6,7 @@ from keras.ops import convert_to_numpy as to_numpy
 from keras_fgvc.layers import AttentionCenterLoss
 from tests.gradients import gradient
 from tests.tolerances import TOLERANCES
+from tests.two_replicas import check_answer
 
 RNG = np.random.default_rng(0)
 PARTS = RNG.normal(size=(5, 3, 7)).astype("float32")
@@ -128,15 +126,7 @@ def test_wrong_arguments():
 
 
 TWO_REPLICAS = """
-import numpy as np, tensorflow as tf, keras
 from keras_fgvc.layers import AttentionCenterLoss
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-both = tf.distribute.MirroredStrategy(
-    ["CPU:0", "CPU:1"],
-    cross_device_ops=tf.distribute.ReductionToOneDevice())
-one = tf.distribute.OneDeviceStrategy("CPU:0")
 rng = np.random.default_rng(0)
 x = rng.normal(size=(24, 2, 5)).astype("float32")
 y = rng.integers(0, 4, 24)
@@ -163,7 +153,4 @@ print("equal")
     keras.backend.backend() != "tensorflow", reason="tf.distribute"
 )
 def test_two_replicas_equal_one_device_with_the_joined_batch():
-    process = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True
-    )
-    assert process.stdout.strip() == "equal", process.stderr[-2000:]
+    check_answer(TWO_REPLICAS, "equal")
