@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from keras_fgvc import backbones
-from keras_fgvc.backbones import registry, torch_weights
+from keras_fgvc.backbones import torch_weights
+from tests.backbones.conftest import SMALL
 
-# Two stages with one and two blocks, the widths primes apart.
-SMALL = {"blocks": (1, 2), "base_width": 3}
 MEAN = np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])
 
@@ -84,20 +83,6 @@ def torch_forward(torch, tensors, images, blocks):
             x = (x + shortcut).relu()
     scores = x.mean((2, 3)) @ tensors["fc.weight"].T + tensors["fc.bias"]
     return x.permute(0, 2, 3, 1).numpy(), scores.numpy()
-
-
-@pytest.fixture
-def small_entry(monkeypatch):
-    """Makes the name wide_resnet50_2 stand for a small network."""
-    entry = registry.find("wide_resnet50_2")._replace(options=SMALL)
-    monkeypatch.setitem(registry._ENTRIES, "wide_resnet50_2", entry)
-
-
-@pytest.fixture
-def images():
-    # Odd and even sides: padding on one side only would show.
-    generator = np.random.default_rng(19)
-    return generator.integers(0, 256, (2, 46, 61, 3), "uint8")
 
 
 @pytest.mark.parametrize("zipped", [True, False])  # torch before and from 1.6
