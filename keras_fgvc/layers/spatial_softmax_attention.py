@@ -39,6 +39,12 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         diversity_weight: Weight (gamma, eq. 4) of `losses.mask_diversity`,
             which the layer adds to the model's losses in training when it has
             two heads or more. Defaults to 0.1; 0 leaves it out.
+        kernel_initializer: Of the convolution, by name or as a
+            `keras.initializers` object. Defaults to `"glorot_uniform"`: on
+            the unnormalised maps of a pretrained network the masks then
+            start with peaks at random places. `"zeros"` starts them flat, so
+            that each head begins as average pooling; the heads come apart
+            as soon as what follows treats them differently.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -73,6 +79,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         kernel_size: int = 1,
         mask: str = "softmax",
         diversity_weight: float = 0.1,
+        kernel_initializer="glorot_uniform",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -84,6 +91,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.mask = mask
         self.diversity_weight = diversity_weight
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, features_shape):
         check_rank(
@@ -95,6 +103,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
             self.kernel_size,
             padding="same",
             use_bias=self.mask == "sigmoid",
+            kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,
             name="scores",
         )
@@ -138,4 +147,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "mask": self.mask,
             "diversity_weight": self.diversity_weight,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
         }

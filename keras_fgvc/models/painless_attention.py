@@ -51,7 +51,7 @@ class PainlessAttention(FineGrainedModel):
         attend_at: Strides or layer names of the maps that get attention.
             Defaults to `(16, 32)`, the last two that halve the image.
         num_heads: Masks a map. Defaults to 2.
-        kernel_size, mask: See `SpatialSoftmaxAttention`.
+        kernel_size, mask, kernel_initializer: See `SpatialSoftmaxAttention`.
         reduction, gates, mix, temperature: See `GatedOutputHeads`.
         diversity_weight: Weight of the masks' overlap (gamma). Defaults to
             0.1.
@@ -90,6 +90,7 @@ class PainlessAttention(FineGrainedModel):
         num_heads: int = 2,
         kernel_size: int = 1,
         mask: str = "softmax",
+        kernel_initializer="glorot_uniform",
         reduction: str = "projection",
         gates: bool = True,
         mix: str = "logits",
@@ -115,6 +116,7 @@ class PainlessAttention(FineGrainedModel):
             num_heads=num_heads,
             kernel_size=kernel_size,
             mask=mask,
+            kernel_initializer=kernel_initializer,
             diversity_weight=0.0,  # a loss term of its own, see loss_terms
         )
         pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(maps[tap])
@@ -150,6 +152,7 @@ class PainlessAttention(FineGrainedModel):
             num_heads=num_heads,
             kernel_size=kernel_size,
             mask=mask,
+            kernel_initializer=kernel_initializer,
             reduction=reduction,
             gates=gates,
             mix=mix,

@@ -40,6 +40,7 @@ RECIPES = (
                 "classifier",
                 epochs=8,
                 learning_rate=2e-4,
+                head_rate=10.0,
                 optimizer="adam",
                 schedule="cosine",
                 augmentation=Augmentation(

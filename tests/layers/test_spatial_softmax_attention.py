@@ -50,14 +50,34 @@ def test_matches_equations_1_and_2(mask):
 
 
 def test_equal_scores_are_average_pooling():
-    layer = SpatialSoftmaxAttention()
-    layer.build(FEATURES.shape)
-    layer.set_weights([np.zeros((1, 1, 7, 1))])
+    layer = SpatialSoftmaxAttention(num_heads=3, kernel_initializer="zeros")
     pooled = keras.layers.GlobalAveragePooling2D()(FEATURES)
     np.testing.assert_allclose(
-        to_numpy(layer(FEATURES))[:, 0],
-        to_numpy(pooled),
+        to_numpy(layer(FEATURES)),
+        np.repeat(to_numpy(pooled)[:, None], 3, axis=1),
         **TOLERANCES["float32"],
+    )
+
+
+def test_heads_that_start_flat_come_apart():
+    layer = SpatialSoftmaxAttention(num_heads=2, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((3, 5, 7)), layer])
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(1))
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    model.fit(FEATURES, np.ones((2, 1)), verbose=0)
+    kernel = to_numpy(layer.scores.kernel)[0, 0]
+    assert np.abs(kernel[:, 0] - kernel[:, 1]).max() > 1e-4
+
+
+def test_initializers_survive_the_config():
+    initializer = keras.initializers.RandomUniform(0.0, 0.5, seed=3)
+    layer = SpatialSoftmaxAttention(kernel_initializer=initializer)
+    layer.build(FEATURES.shape)
+    again = SpatialSoftmaxAttention.from_config(layer.get_config())
+    again.build(FEATURES.shape)
+    np.testing.assert_array_equal(
+        to_numpy(again.scores.kernel), to_numpy(layer.scores.kernel)
     )
 
 

@@ -144,6 +144,7 @@ def test_it_is_nearly_free():
         {"attend_at": ("re_lu_1",), "num_heads": 1, "kernel_size": 3},
         {"mask": "sigmoid", "reduction": "average", "gates": False},
         {"mix": "probabilities", "temperature": 0.5, "diversity_weight": 0.3},
+        {"kernel_initializer": "zeros"},
     ],
 )
 def test_save_and_load_under_safe_mode(options, tmp_path):
