@@ -15,6 +15,8 @@ from keras_fgvc._replicas import SeedGenerator
 GREY = 127.5
 # Below any activation that matters; a dead map then hides everything.
 SMALLEST_PEAK = 1e-6
+# A map this flat has nothing to show, and must not show its rounding errors.
+SMALLEST_VARIANCE = 1e-5
 # Of Hu et al.'s code: shares of a map's maximum, shares of the image's side.
 CROP_THRESHOLDS = (0.4, 0.6)
 CROP_PADDING = 0.1
@@ -26,14 +28,16 @@ INFERENCE_CROP_PADDING = 0.05
 class AttentionMaps(keras.layers.Layer):
     """A 1x1 convolution without bias, and ReLU.
 
-    `hold=True` keeps the gradient of a call from the kernel, not from the
-    features.
+    With `standardize` each map has mean 0 and variance 1 over its places
+    before the ReLU. `hold=True` keeps the gradient of a call from the kernel,
+    not from the features.
     """
 
-    def __init__(self, num_maps, orthogonal, **kwargs):
+    def __init__(self, num_maps, orthogonal, standardize, **kwargs):
         super().__init__(**kwargs)
         self.num_maps = num_maps
         self.orthogonal = orthogonal
+        self.standardize = standardize
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
@@ -47,6 +51,8 @@ class AttentionMaps(keras.layers.Layer):
         if hold:
             kernel = keras_ops.stop_gradient(kernel)
         scores = keras_ops.conv(features, kernel, data_format="channels_last")
+        if self.standardize:
+            scores = _standardized(scores)
         return keras_ops.relu(scores)
 
     def compute_output_shape(self, input_shape):
@@ -182,6 +188,15 @@ class HeadFusion(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
+
+
+def _standardized(scores):
+    """Mean 0 and variance 1 over the places of each map, `(b, h, w, m)`."""
+    values = keras_ops.cast(scores, "float32")
+    values = values - keras_ops.mean(values, axis=(1, 2), keepdims=True)
+    variance = keras_ops.mean(values**2, axis=(1, 2), keepdims=True)
+    values = values * keras_ops.rsqrt(variance + SMALLEST_VARIANCE)
+    return keras_ops.cast(values, scores.dtype)
 
 
 def _crop(images, maps, threshold, padding):

@@ -13,11 +13,9 @@ class Look:
     Every call uses the same layers.
     """
 
-    def __init__(self, features, num_maps, orthogonal, pooling, scale):
+    def __init__(self, features, pooling, scale, **maps):
         self.features = features
-        self.maps = views.AttentionMaps(
-            num_maps, orthogonal, name="attention_maps"
-        )
+        self.maps = views.AttentionMaps(name="attention_maps", **maps)
         self.pool = BilinearAttentionPooling(
             pooling=pooling, normalize=True, name="part_pooling"
         )
@@ -71,3 +69,13 @@ def localization(attention, upsampler, threshold, cell):
     box = views.ObjectBox(threshold, cell, dtype="float32", name="boxes")
     boxes = box(upsampler(ops.expand_dims(heatmap, -1)))
     return {"heatmap": heatmap, "boxes": boxes}
+
+
+def first_look(image, outputs, name):
+    """A model of what needs no second look, out of the whole's outputs."""
+    names = ("attention", "heatmap", "boxes", "parts")
+    coarse = outputs["coarse_logits"]
+    softmax = keras.layers.Softmax(dtype="float32", name="coarse_probabilities")
+    chosen = {key: outputs[key] for key in names}
+    chosen |= {"logits": coarse, "probabilities": softmax(coarse)}
+    return keras.Model(image, chosen, name=f"{name}_coarse")

@@ -35,6 +35,43 @@ def reference_box(enlarged_map, threshold, padding):
     return np.clip(box + padding * np.array([-1, -1, 1, 1]), 0, 1)
 
 
+@pytest.mark.parametrize("standardize", [True, False])
+def test_attention_maps_are_a_product_with_each_channel(standardize):
+    features = RNG.normal(size=(2, 3, 5, 7)).astype("float32")
+    layer = views.AttentionMaps(4, True, standardize)
+    found = to_numpy(layer(features))
+    kernel = to_numpy(layer.kernel)[0, 0]
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
+    for image in range(2):
+        for number in range(4):
+            scores = np.zeros((3, 5))
+            for y in range(3):
+                for x in range(5):
+                    scores[y, x] = features[image, y, x] @ kernel[:, number]
+            if standardize:
+                scores = (scores - scores.mean()) / scores.std()
+            expected = np.maximum(scores, 0)
+            np.testing.assert_allclose(
+                found[image, ..., number], expected, rtol=1e-3, atol=1e-4
+            )
+
+
+def test_a_standardized_map_cannot_die():
+    """Scores that are all negative light up where they are least so."""
+    features = -RNG.uniform(1, 2, (2, 3, 5, 1)).astype("float32")
+    for standardize, alive in ((True, True), (False, False)):
+        layer = views.AttentionMaps(1, True, standardize)
+        layer.build(features.shape)
+        layer.kernel.assign(np.ones((1, 1, 1, 1)))
+        assert bool(to_numpy(layer(features)).max() > 0) == alive
+
+
+def test_a_flat_map_stays_flat():
+    features = np.full((1, 3, 5, 7), 1.7, "float32")
+    found = to_numpy(views.AttentionMaps(2, True, True)(features))
+    np.testing.assert_allclose(found, 0, atol=1e-2)
+
+
 def test_inference_crops_by_the_mean_map():
     maps = spots((1, 1), (2, 4), (5, 0))
     two = np.concatenate([maps, 3 * maps], axis=-1)  # both agree

@@ -148,6 +148,13 @@ def test_learns_the_colours(augment):
     assert np.mean(first_look.argmax(1) == labels) >= 4 / 6
 
 
+def activation(scores):
+    """What turns scores into attention maps."""
+    scores = scores - keras.ops.mean(scores, axis=(1, 2), keepdims=True)
+    variance = keras.ops.mean(scores**2, axis=(1, 2), keepdims=True)
+    return keras.ops.relu(scores / keras.ops.sqrt(variance + 1e-5))
+
+
 def attention_gradient(model, cut):
     """Gradient of the fine loss to the attention's kernel.
 
@@ -160,14 +167,14 @@ def attention_gradient(model, cut):
 
     def loss(kernel):
         scores = keras.ops.conv(feature_map, kernel)
-        heatmap = keras.ops.mean(keras.ops.relu(scores), axis=-1)
+        heatmap = keras.ops.mean(activation(scores), axis=-1)
         if cut:
             heatmap = keras.ops.stop_gradient(heatmap)
         masks = model.upsampler(keras.ops.expand_dims(heatmap, -1))
         lit = model.get_layer("highlight")([images, masks])
         second = model.features(lit)
         held = keras.ops.stop_gradient(kernel)
-        attention = keras.ops.relu(keras.ops.conv(second, held))
+        attention = activation(keras.ops.conv(second, held))
         parts = model.get_layer("part_pooling")([second, attention])
         flat = keras.ops.reshape(parts, (BATCH, MAPS * CHANNELS))
         logits = model.get_layer("fine_logits")(100 * flat)
