@@ -67,6 +67,18 @@ def check_rank(name: str, shape, rank: int, layout: str) -> None:
         )
 
 
+def check_shape(name: str, shape, expected, layout: str) -> None:
+    """Raises if `shape` differs from `expected` where both are known."""
+    shape, expected = tuple(shape), tuple(expected)
+    pairs = zip(shape, expected, strict=False)
+    agree = all(None in pair or pair[0] == pair[1] for pair in pairs)
+    if len(shape) != len(expected) or not agree:
+        raise ValueError(
+            f"`{name}` must have shape {expected}, {layout}. "
+            f"Received: shape {shape}."
+        )
+
+
 def check_channels_last() -> None:
     """Raises when Keras is set to channels first, which nothing here takes."""
     if keras.config.image_data_format() != "channels_last":

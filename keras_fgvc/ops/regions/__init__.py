@@ -15,13 +15,16 @@ from keras_fgvc.ops.regions.boxes import (
 )
 from keras_fgvc.ops.regions.heatmaps import heatmap_to_box, minmax_normalize
 from keras_fgvc.ops.regions.sampling import crop_and_resize, roi_align
+from keras_fgvc.ops.regions.windows import gather_windows, window_boxes
 
 __all__ = [
     "box_area",
     "box_iou",
     "crop_and_resize",
+    "gather_windows",
     "heatmap_to_box",
     "minmax_normalize",
     "non_max_suppression",
     "roi_align",
+    "window_boxes",
 ]

@@ -1,0 +1,225 @@
+"""A score map as a policy: where to look, and the reward for looking there.
+
+Liu, Xia, Wang, Lin, "Fully Convolutional Attention Localization Networks",
+2016, https://arxiv.org/abs/1603.06765, section 4. An action is a location: a
+cell of the map as row and column.
+"""
+
+import keras
+from keras import ops
+
+from keras_fgvc._checks import check_positive_int, check_rank, check_shape
+from keras_fgvc.ops._precision import at_least_float32
+
+
+def sample_locations(scores, num_samples, seed):
+    """Draws cells of a score map, more often where the score is high.
+
+    Each sample is drawn, independently of the others, with probability
+
+        p_ij = exp(scores_ij) / sum over rows r, columns s of exp(scores_rs)
+
+    the multinomial distribution below FCAN's equation 6. A cell whose score
+    is `-inf` is never drawn. No gradient passes through a draw; see
+    `log_probability`.
+
+    Args:
+        scores: Tensor of shape `(batch, height, width)`, unnormalised log
+            probabilities. Each axis may be unknown until the graph runs.
+        num_samples: Integer, draws for each image. The paper's is 16.
+        seed: A `keras.random.SeedGenerator`, or an integer, which draws the
+            same at each call.
+
+    Returns:
+        Tensor of shape `(batch, num_samples, 2)`, int32, row and column.
+
+    Raises:
+        ValueError: If `scores` does not have three axes, or `num_samples` is
+            below 1.
+        TypeError: If `num_samples` is not an integer.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.ops import sample_locations
+
+    scores = np.zeros((2, 3, 5), "float32")
+    scores[:, 1, 4] = 50.0
+    sample_locations(scores, 16, seed=0)  # (2, 16, 2), all [1, 4]
+    ```
+    """
+    check_positive_int("num_samples", num_samples)
+    cells, width = _flatten(scores)
+    drawn = keras.random.categorical(
+        cells, num_samples, dtype="int32", seed=seed
+    )
+    return _row_and_column(drawn, width)
+
+
+def best_location(scores):
+    """Finds the cell of the highest score, the first of equals.
+
+    What FCAN does at test time: "The attention region with highest
+    probability is selected as the part location" (section 3).
+
+    Args:
+        scores: Tensor of shape `(batch, height, width)`. Each axis may be
+            unknown until the graph runs.
+
+    Returns:
+        Tensor of shape `(batch, 1, 2)`, int32, row and column. No gradient
+        passes through it.
+
+    Raises:
+        ValueError: If `scores` does not have three axes.
+
+    Example:
+
+    ```python
+    from keras_fgvc.ops import best_location
+
+    best_location([[[0.1, 0.3, 0.2], [0.0, 0.7, 0.7]]])  # [[[1, 1]]]
+    ```
+    """
+    cells, width = _flatten(scores)
+    highest, index = ops.top_k(cells, 1)  # (b, 1); argmax does not export
+    index = ops.cast(index, "int32")
+    # On torch that is any of equals: an untrained map has many.
+    positions = ops.arange(ops.shape(cells)[1], dtype="int32")
+    candidates = ops.where(cells >= highest, positions, index)
+    index = ops.min(candidates, axis=1, keepdims=True)
+    return _row_and_column(index, width)
+
+
+def log_probability(scores, locations):
+    """Computes the log probability with which each location is drawn.
+
+        log p = score - log of the sum over all cells of exp(score)
+
+    the term log p(A | x) of FCAN's equations 5 and 6.
+
+    Args:
+        scores: Tensor of shape `(batch, height, width)`, unnormalised log
+            probabilities. Each axis may be unknown until the graph runs.
+        locations: Integer tensor of shape `(batch, samples, 2)`, row and
+            column of a cell inside the map; see `sample_locations`.
+
+    Returns:
+        Tensor of shape `(batch, samples)`, float32 (float64 for float64).
+        Differentiable in the scores.
+
+    Raises:
+        ValueError: If a shape is not as described.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.ops import log_probability
+
+    scores = np.log([[[1.0, 2.0], [4.0, 1.0]]])
+    log_probability(scores, [[[1, 0], [0, 1]]])  # log of [[0.5, 0.25]]
+    ```
+    """
+    cells, width = _flatten(scores)
+    locations = ops.cast(locations, "int32")
+    expected = (cells.shape[0], None, 2)
+    check_shape("locations", locations.shape, expected, "(batch, samples, 2)")
+    index = locations[..., 0] * width + locations[..., 1]  # (b, s)
+    return ops.take_along_axis(ops.log_softmax(cells, axis=-1), index, axis=1)
+
+
+def greedy_reward(losses, correct):
+    """Rewards each step for what it adds to the step before (FCAN, eq. 4).
+
+        r_1 = 1 if step 1 classifies correctly
+        r_t = 1 if step t does and its loss is below that of step t - 1
+
+    and 0 otherwise; an equal loss is no reward.
+
+    Args:
+        losses: Tensor of shape `(batch, steps, ...)`, the classification
+            loss of each step. With a third axis of samples, sample k of a
+            step follows sample k of the step before.
+        correct: Tensor of the same shape, boolean or 0 and 1: whether the
+            class predicted at that step is the label.
+
+    Returns:
+        Tensor of the same shape, float32, 0 or 1. It has no gradient.
+
+    Raises:
+        ValueError: If there are fewer than two axes, or the shapes disagree.
+
+    Example:
+
+    ```python
+    from keras_fgvc.ops import greedy_reward
+
+    greedy_reward(
+        [[0.9, 0.4, 0.4, 0.3]], [[True, True, True, False]]
+    )  # [[1.0, 1.0, 0.0, 0.0]]
+    ```
+    """
+    losses = ops.convert_to_tensor(losses)
+    correct = ops.cast(correct, "bool")
+    _check_steps("losses", losses.shape)
+    check_shape("correct", correct.shape, losses.shape, "that of `losses`")
+    fell = losses[:, 1:] < losses[:, :-1]  # (b, t - 1, ...)
+    first = ops.ones_like(losses[:, :1], dtype="bool")
+    fell = ops.concatenate([first, fell], axis=1)
+    return ops.cast(ops.logical_and(correct, fell), "float32")
+
+
+def final_reward(correct):
+    """Rewards every step for the last one, where the image is classified.
+
+    FCAN's "straightforward" strategy (section 4.1), which its equation 4
+    replaces: only the last step T earns anything, 1 if it classifies
+    correctly. As in Mnih et al., "Recurrent Models of Visual Attention", 2014,
+    https://arxiv.org/abs/1406.6247, a step is credited with the sum of the
+    rewards, and for every step that sum is the reward of step T.
+
+    Args:
+        correct: Tensor of shape `(batch, steps, ...)`, boolean or 0 and 1:
+            whether the class predicted at that step is the label.
+
+    Returns:
+        Tensor of the same shape, float32, 0 or 1. It has no gradient.
+
+    Raises:
+        ValueError: If `correct` has fewer than two axes.
+
+    Example:
+
+    ```python
+    from keras_fgvc.ops import final_reward
+
+    final_reward([[True, False], [False, True]])  # [[0, 0], [1, 1]]
+    ```
+    """
+    correct = ops.cast(correct, "bool")
+    _check_steps("correct", correct.shape)
+    rewards = ops.cast(correct, "float32")
+    return ops.ones_like(rewards) * rewards[:, -1:]
+
+
+def _check_steps(name: str, shape) -> None:
+    if len(shape) < 2:
+        raise ValueError(
+            f"`{name}` must have at least 2 axes, (batch, steps, ...). "
+            f"Received: shape {tuple(shape)}."
+        )
+
+
+def _flatten(scores):
+    """(b, h, w) -> its cells (b, h * w), at least float32, and w."""
+    scores = at_least_float32(scores)
+    check_rank("scores", scores.shape, 3, "(batch, height, width)")
+    _, height, width = ops.shape(scores)
+    return ops.reshape(scores, (-1, height * width)), width
+
+
+def _row_and_column(index, width):
+    """Positions (b, s) in a flattened map -> (b, s, 2)."""
+    return ops.stack([index // width, index % width], axis=-1)
