@@ -4,11 +4,14 @@ from keras_fgvc.data.augment import Augmentation
 from keras_fgvc.data.catalogue import available
 from keras_fgvc.data.cluttered_digits import cluttered_digits
 from keras_fgvc.data.examples import Examples
+from keras_fgvc.data.fingerprints import fingerprint
 from keras_fgvc.data.images import decode_and_resize
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.load import info, load
 from keras_fgvc.data.mnist import load_mnist
 from keras_fgvc.data.open_dataset import open_dataset
+from keras_fgvc.data.part_images import PartImages
+from keras_fgvc.data.precomputed import Precomputed
 from keras_fgvc.data.report import Problem, Report
 from keras_fgvc.data.upsampling_pairs import UpsamplingPairs
 
@@ -16,12 +19,15 @@ __all__ = [
     "Augmentation",
     "Examples",
     "LabeledImages",
+    "PartImages",
+    "Precomputed",
     "Problem",
     "Report",
     "UpsamplingPairs",
     "available",
     "cluttered_digits",
     "decode_and_resize",
+    "fingerprint",
     "info",
     "load",
     "load_mnist",

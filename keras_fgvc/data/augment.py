@@ -52,10 +52,10 @@ class Augmentation:
         image: uint8 or float tensor `(height, width, 3)` of known size, raw
             pixels 0..255.
         seed: Integer tensor of shape `(2,)`.
-        box: Optional float tensor `(4,)`, `[y_min, x_min, y_max, x_max]`
-            normalised to 0..1. A rotated box becomes the upright box around
-            its four corners, clipped to the image; a box that is wholly cut
-            away becomes all zeros.
+        box: Optional float tensor `(4,)`, or `(parts, 4)` for several boxes,
+            `[y_min, x_min, y_max, x_max]` normalised to 0..1. A rotated box
+            becomes the upright box around its four corners, clipped to the
+            image; a box that is wholly cut away becomes all zeros.
         output_size: Optional pair (height, width) of the result. Default:
             the size of the image.
 

@@ -15,8 +15,9 @@ class Examples:
         labels: int32 array `(n,)`, from 0.
         paths: Tuple of n file names, or None.
         images: uint8 array `(n, height, width, 3)`, or None.
-        boxes: float32 array `(n, 4)`, `[y_min, x_min, y_max, x_max]`
-            normalised to 0..1 of the image, or None.
+        boxes: float32 array `(n, 4)`, or `(n, parts, 4)` for several boxes
+            an image, `[y_min, x_min, y_max, x_max]` normalised to 0..1 of
+            the image, or None.
 
     Raises:
         ValueError: Both or none of `paths` and `images` are given, or the

@@ -70,16 +70,16 @@ def move_image(image, affine: AffineMap, output_size, fill):
 
 
 def move_box(box, affine: AffineMap, input_size, output_size):
-    """Normalised (4,) -> the upright box around the moved corners, clipped.
+    """Normalised (..., 4) -> upright boxes around the moved corners, clipped.
 
     A box that lies wholly outside the output becomes all zeros.
     """
     import tensorflow as tf
 
-    y_min, x_min, y_max, x_max = tf.unstack(box)
-    corners = tf.stack(
-        [[x_min, y_min], [x_min, y_max], [x_max, y_min], [x_max, y_max]]
-    )
+    y_min, x_min, y_max, x_max = tf.unstack(box, axis=-1)
+    x = tf.stack([x_min, x_min, x_max, x_max], axis=-1)
+    y = tf.stack([y_min, y_max, y_min, y_max], axis=-1)
+    corners = tf.stack([x, y], axis=-1)  # (..., 4, 2)
     corners *= tf.constant(input_size[::-1], tf.float32)
     inverse = tf.linalg.inv(affine.matrix)
     moved = tf.linalg.matmul(
@@ -87,10 +87,10 @@ def move_box(box, affine: AffineMap, input_size, output_size):
     )
     moved += tf.constant(affine.output_centre)
     moved /= tf.constant(output_size[::-1], tf.float32)
-    low = tf.clip_by_value(tf.reduce_min(moved, axis=0), 0.0, 1.0)
-    high = tf.clip_by_value(tf.reduce_max(moved, axis=0), 0.0, 1.0)
-    is_visible = tf.reduce_all(high > low)
-    box = tf.stack([low[1], low[0], high[1], high[0]])
+    low = tf.clip_by_value(tf.reduce_min(moved, axis=-2), 0.0, 1.0)
+    high = tf.clip_by_value(tf.reduce_max(moved, axis=-2), 0.0, 1.0)
+    is_visible = tf.reduce_all(high > low, axis=-1, keepdims=True)
+    box = tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
     return tf.where(is_visible, box, tf.zeros_like(box))
 
 
@@ -102,9 +102,13 @@ def flip_image(image, mirror):
 
 
 def flip_box(box, mirror):
-    """Mirrors a normalised (4,) box left and right where `mirror` is -1."""
+    """Mirrors normalised (..., 4) boxes left and right if `mirror` is -1.
+
+    All zeros, a box that is not there, stay zeros.
+    """
     import tensorflow as tf
 
-    y_min, x_min, y_max, x_max = tf.unstack(box)
-    flipped = tf.stack([y_min, 1.0 - x_max, y_max, 1.0 - x_min])
-    return tf.where(mirror < 0, flipped, box)
+    y_min, x_min, y_max, x_max = tf.unstack(box, axis=-1)
+    flipped = tf.stack([y_min, 1.0 - x_max, y_max, 1.0 - x_min], axis=-1)
+    is_there = tf.reduce_any(tf.not_equal(box, 0.0), axis=-1, keepdims=True)
+    return tf.where((mirror < 0) & is_there, flipped, box)

@@ -5,6 +5,7 @@ and image i of that epoch is augmented with the seed folded with e and i.
 Nothing has to be saved to go on in the middle of a training.
 """
 
+import dataclasses
 import numbers
 
 from keras_fgvc._checks import check_positive_int, check_size
@@ -33,31 +34,72 @@ def make_batches(
     import tensorflow as tf
 
     image_size = as_size(image_size)
-    drop_remainder = training if drop_remainder is None else drop_remainder
     _check_boxes(examples, with_boxes)
-    _check_epochs(epochs, training)
-    check_positive_int("seed", seed, minimum=0)
-    num_batches = _count_batches(len(examples), batch_size, drop_remainder)
+    plan = Epochs(
+        len(examples), batch_size, training, seed, epochs, drop_remainder
+    )
     augmentation = augmentation if training else None
     loader = _Loader(examples, image_size, seed, augmentation, with_boxes)
 
-    def one_epoch(epoch):
-        indices = tf.range(len(examples), dtype=tf.int64)
-        if training:
-            indices = _shuffle(indices, seed, epoch)
+    def one_epoch(indices, epoch):
         loaded = tf.data.Dataset.from_tensor_slices(indices).map(
             lambda index: loader(index, epoch),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        return loaded.batch(batch_size, drop_remainder=drop_remainder)
+        return loaded.batch(batch_size, drop_remainder=plan.drops_remainder)
 
-    batches = _epoch_numbers(epochs, seed, training).flat_map(one_epoch)
-    num_epochs = 1 if epochs is None else len(epochs)
-    batches = batches.apply(
-        tf.data.experimental.assert_cardinality(num_batches * num_epochs)
-    )
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    return plan.batches(one_epoch)
+
+
+@dataclasses.dataclass(frozen=True)
+class Epochs:
+    """Which of `count` examples come when; `LabeledImages.batches` has more.
+
+    Raises:
+        ValueError: No batch can be made; `epochs` is no range of numbers, or
+            given outside training; `seed` is negative.
+    """
+
+    count: int
+    batch_size: int
+    training: bool
+    seed: int
+    epochs: range | None
+    drop_remainder: bool | None
+
+    def __post_init__(self):
+        _check_epochs(self.epochs, self.training)
+        check_positive_int("seed", self.seed, minimum=0)
+        _check_batch_size(self.count, self.batch_size, self.drops_remainder)
+
+    @property
+    def drops_remainder(self) -> bool:
+        """Whether the last, smaller batch of each epoch is left out."""
+        given = self.drop_remainder
+        return self.training if given is None else given
+
+    def __len__(self) -> int:
+        """The number of batches of all epochs."""
+        whole, rest = divmod(self.count, self.batch_size)
+        batches = whole + (rest > 0 and not self.drops_remainder)
+        return batches * (1 if self.epochs is None else len(self.epochs))
+
+    def batches(self, one_epoch):
+        """Joins the epochs, each `one_epoch(indices, number)` a dataset."""
+        import tensorflow as tf
+
+        def ordered(epoch):
+            indices = tf.range(self.count, dtype=tf.int64)
+            if self.training:
+                indices = _shuffle(indices, self.seed, epoch)
+            return one_epoch(indices, epoch)
+
+        numbers = _epoch_numbers(self.epochs, self.seed, self.training)
+        batches = numbers.flat_map(ordered).apply(
+            tf.data.experimental.assert_cardinality(len(self))
+        )
+        return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
 
 
 def as_size(image_size) -> tuple[int, int]:
@@ -200,7 +242,7 @@ def _check_epochs(epochs, training) -> None:
         )
 
 
-def _count_batches(num_images, batch_size, drop_remainder) -> int:
+def _check_batch_size(num_images, batch_size, drop_remainder) -> None:
     check_positive_int("batch_size", batch_size)
     if num_images == 0 or (drop_remainder and num_images < batch_size):
         raise ValueError(
@@ -209,5 +251,3 @@ def _count_batches(num_images, batch_size, drop_remainder) -> int:
             f"batch_size={batch_size}. Make it smaller or pass "
             "drop_remainder=False."
         )
-    whole, rest = divmod(num_images, batch_size)
-    return whole + (rest > 0 and not drop_remainder)

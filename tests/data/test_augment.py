@@ -107,6 +107,51 @@ def test_a_turned_box_holds_the_turned_object():
         np.testing.assert_allclose(box, extent, atol=1.5)
 
 
+@pytest.mark.parametrize("leading", [(5,), (2, 3), (2, 1, 3)])
+def test_several_boxes_move_each_for_itself(leading):
+    _, move_box = turned(
+        smooth_pixels(20, 28), 20, mirror=-1.0, share=0.4, place=(0.8, 0.1)
+    )
+    low = np.random.default_rng(0).uniform(0, 0.8, (*leading, 2))
+    boxes = np.concatenate([low, low + 0.15], axis=-1).astype(np.float32)
+    moved = move_box(boxes)
+    assert moved.shape == (*leading, 4)
+    alone = [move_box(box) for box in boxes.reshape(-1, 4)]
+    np.testing.assert_allclose(moved.reshape(-1, 4), alone, atol=1e-6)
+    # Some are cut away, and that changes nothing for the others.
+    is_away = (moved.reshape(-1, 4) == 0).all(axis=1)
+    assert 0 < is_away.sum() < len(is_away)
+
+
+def test_several_boxes_are_flipped_each_for_itself():
+    boxes = tf.constant([[0.1, 0.2, 0.5, 0.9], [0.0] * 4, [0.3, 0, 0.4, 0.1]])
+    flipped = geometry.flip_box(boxes, tf.constant(-1.0))
+    expected = [[0.1, 0.1, 0.5, 0.8], [0.0] * 4, [0.3, 0.9, 0.4, 1.0]]
+    np.testing.assert_allclose(flipped, expected, atol=1e-6)
+    # As a cut away box: not there before, not there afterwards.
+    np.testing.assert_array_equal(flipped[1], np.zeros(4))
+    for box, alone in zip(boxes, flipped, strict=True):
+        moved = geometry.flip_box(box, tf.constant(-1.0))
+        np.testing.assert_array_equal(moved, alone)
+    kept = geometry.flip_box(boxes, tf.constant(1.0))
+    np.testing.assert_array_equal(kept, boxes)
+
+
+@pytest.mark.parametrize(
+    "augment", [EVERYTHING, Augmentation(horizontal_flip=True)]
+)
+def test_several_boxes_of_an_image_follow_it(augment):
+    image = tf.constant(smooth_pixels())
+    boxes = tf.constant([[0.3, 0.3, 0.7, 0.6], [0.1, 0.4, 0.5, 0.5]])
+    graph = tf.function(lambda seed: augment(image, seed, boxes))
+    for seed in range(4):
+        changed, moved = graph(tf.constant((2, seed)))
+        for box, alone in zip(boxes, moved, strict=True):
+            same, expected = augment(image, (2, seed), box)
+            np.testing.assert_allclose(alone, expected, atol=1e-6)
+            assert np.abs(changed - same.numpy().astype(int)).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("fill", "corner"), [(77, 77), ("nearest", 200), ("reflect", 200)]
 )
