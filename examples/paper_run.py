@@ -1,6 +1,6 @@
 """What the scripts of the papers share: flags, stages, figures, a picture.
 
-Run one of `elope.py`, `painless_attention.py` and `coarse2fine.py`.
+Run one of `elope.py`, `painless_attention.py`, `coarse2fine.py`, `fcan.py`.
 """
 
 import dataclasses
@@ -25,6 +25,8 @@ flags.DEFINE_integer("load_size", None, "Side that images are loaded at.")
 flags.DEFINE_integer("batch_size", None, "Images a step.")
 flags.DEFINE_list("stages", None, "Stages to run; default all.")
 flags.DEFINE_list("epochs", [], "Epochs by stage, as classifier=8,crops=4.")
+flags.DEFINE_list("batch_sizes", [], "Images a step by stage, likewise.")
+flags.DEFINE_integer("rounds", 1, "How often to go through the stages.")
 flags.DEFINE_string("arguments", "", "Of the model, as k=1,localize=false.")
 flags.DEFINE_boolean("baseline", False, "Train models.Baseline instead.")
 flags.DEFINE_boolean("tune_threshold", False, "Choose tau on validation.")
@@ -40,12 +42,18 @@ def make_recipe():
     # At the commas between arguments, not at those inside a list.
     found = re.findall(r"(\w+)=(\[.*?\]|[^,]+)", FLAGS.arguments)
     arguments = {name: json.loads(value) for name, value in found}
-    epochs = {k: int(v) for k, v in (pair.split("=") for pair in FLAGS.epochs)}
     recipe = recipe.replace(arguments=arguments, **sizes)
     if FLAGS.baseline:  # it looks at whole images, at the size of the others
         size = recipe.image_size
         recipe = recipe.replace(method="Baseline", load_size=size)
-    return recipe.with_epochs(**epochs)
+    recipe = recipe.with_epochs(**by_stage(FLAGS.epochs))
+    recipe = recipe.with_batch_sizes(**by_stage(FLAGS.batch_sizes))
+    return recipe.with_rounds(FLAGS.rounds)
+
+
+def by_stage(pairs):
+    """Numbers by name from texts such as "crops=4"."""
+    return {name: int(n) for name, n in (pair.split("=") for pair in pairs)}
 
 
 def make_model(recipe, num_classes):
@@ -57,11 +65,13 @@ def make_model(recipe, num_classes):
     return method(FLAGS.backbone, num_classes, weights=FLAGS.weights, **options)
 
 
-def run(tune_after=None):
+def run(tune_after=None, evaluate_after=None):
     """Trains stage after stage; prints and writes figures on the test split.
 
     Args:
         tune_after: The stage after which --tune_threshold chooses tau.
+        evaluate_after: Names of the stages after which the whole model can
+            be judged. Defaults to all.
 
     Returns:
         The trained model, the data and the recipe.
@@ -71,37 +81,50 @@ def run(tune_after=None):
     images = data.open_dataset(FLAGS.data, seed=FLAGS.seed)
     print(images.summary())
     model = make_model(recipe, len(images.class_names))
-    results = {}
-    verbose = FLAGS.verbose if FLAGS.verbose == "auto" else int(FLAGS.verbose)
-    stages = FLAGS.stages or model.stages
-    if FLAGS.tune_threshold and tune_after not in stages:
+    wanted = FLAGS.stages or model.stages
+    if FLAGS.tune_threshold and tune_after not in wanted:
         raise app.UsageError(
             f"--tune_threshold needs {tune_after!r} among --stages "
-            f"({', '.join(stages)}); a finished stage is only loaded."
+            f"({', '.join(wanted)}); a finished stage is only loaded."
         )
-    for stage in stages:
-        training.fit(
-            model,
-            recipe,
-            images,
-            FLAGS.workdir,
-            seed=FLAGS.seed,
-            stages=[stage],
-            verbose=verbose,
-        )
-        if stage == tune_after and FLAGS.tune_threshold:
+    results = {}
+    for number, stage in enumerate(recipe.stages, start=1):
+        if stage.name not in wanted:
+            continue
+        train(model, recipe, images, number)
+        if stage.name == tune_after and FLAGS.tune_threshold:
             tune_threshold(model, images, recipe.load_size)
-        result = evaluation.evaluate(
-            model,
-            images,
-            image_size=recipe.load_size,
-            threshold=getattr(model, "threshold", 0.3),
-        )
-        print(f"after {stage}: {result}", flush=True)
-        results[stage] = dataclasses.asdict(result)
+        if stage.name in (evaluate_after or wanted):
+            results[stage.name] = judge(model, images, recipe, stage.name)
     path = pathlib.Path(FLAGS.workdir) / "test.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     return model, images, recipe
+
+
+def train(model, recipe, images, number):
+    """One stage of the recipe."""
+    verbose = FLAGS.verbose if FLAGS.verbose == "auto" else int(FLAGS.verbose)
+    training.fit(
+        model,
+        recipe,
+        images,
+        FLAGS.workdir,
+        seed=FLAGS.seed,
+        stages=[number],
+        verbose=verbose,
+    )
+
+
+def judge(model, images, recipe, stage):
+    """The test split's figures, printed and as a dict."""
+    result = evaluation.evaluate(
+        model,
+        images,
+        image_size=recipe.load_size,
+        threshold=getattr(model, "threshold", 0.3),
+    )
+    print(f"after {stage}: {result}", flush=True)
+    return dataclasses.asdict(result)
 
 
 def tune_threshold(model, images, size):

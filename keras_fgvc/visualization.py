@@ -29,9 +29,10 @@ def save_grid(
         images: `(n, height, width, 3)`, raw pixels 0..255.
         titles: `n` texts, one above each image.
         true_boxes: `(n, 4)`, `[y_min, x_min, y_max, x_max]` from 0 to 1.
-        boxes: `(n, 4)`, the same for predictions.
+        boxes: `(n, 4)` or `(n, k, 4)`, the same for predictions; as a list
+            it may hold None for an image without.
         heatmaps: `(n, i, j)`, of any size; each spans the whole image and
-            is stretched to its own range.
+            is stretched to its own range. As a list it may hold None.
         columns: Images a row.
 
     Raises:
@@ -55,12 +56,13 @@ def save_grid(
         if titles is not None:
             axes.set_title(titles[index], fontsize=7)
         size = image.shape[:2]
-        if heatmaps is not None:
+        if heatmaps is not None and heatmaps[index] is not None:
             _overlay(axes, heatmaps[index], size)
         if true_boxes is not None:
             _outline(axes, true_boxes[index], size, TRUE_COLOUR)
-        if boxes is not None:
-            _outline(axes, boxes[index], size, PREDICTED_COLOUR)
+        if boxes is not None and boxes[index] is not None:
+            for box in np.reshape(boxes[index], (-1, 4)):
+                _outline(axes, box, size, PREDICTED_COLOUR)
     figure.tight_layout(pad=0.4)
     figure.savefig(path, dpi=120)
 

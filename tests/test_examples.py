@@ -96,6 +96,35 @@ def test_coarse2fine_and_its_picture(tmp_path):
     assert f"threshold {model.threshold} is best on validation" in output
 
 
+def test_fcan_its_table_and_its_picture(tmp_path):
+    write_folder(tmp_path / "photos")
+    flags = (
+        "--data=photos",
+        "--workdir=run",
+        "--backbone=mobilenet_v2",
+        "--image_size=64",
+        "--load_size=64",
+        "--batch_size=4",
+        "--epochs=whole=1,localizer=1,parts=1",
+        "--arguments=part_sizes=[1,2],crop_size=32,tap=8",
+        "--batch_sizes=localizer=5",
+        "--verbose=0",
+    )
+    process = run("fcan.py", *flags, cwd=tmp_path)
+    rows = [line for line in process.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| whole image",
+        "| 1x1 attention alone",
+        "| 2x2 attention alone",
+        "| whole image + 2x2 attention",
+        "| whole image + 1x1 attention, 2x2 attention",
+        "| whole image + random crops (no training on them)",
+    ]
+    assert (tmp_path / "run" / "glimpses.png").stat().st_size > 1000
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert (model.part_sizes, model.tap) == ((1, 2), 8)
+
+
 def test_painless_attention_and_its_picture(tmp_path):
     write_folder(tmp_path / "photos")
     output = run(

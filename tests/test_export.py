@@ -9,7 +9,13 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_fgvc import data, export
-from keras_fgvc.models import Baseline, Coarse2Fine, ELoPE, PainlessAttention
+from keras_fgvc.models import (
+    FCAN,
+    Baseline,
+    Coarse2Fine,
+    ELoPE,
+    PainlessAttention,
+)
 from tests import tiny
 
 NAMES = ("red", "green", "blue")
@@ -134,6 +140,15 @@ def test_baseline(tmp_path):
     [
         lambda: PainlessAttention(
             tiny.backbone(), 3, attend_at=(4, 8), tap=8, num_heads=3
+        ),
+        lambda: FCAN(
+            tiny.backbone(),
+            3,
+            image_size=tiny.SIZE,
+            crop_size=24,
+            part_sizes=(1, 2),
+            tap=8,
+            classifier_tap=8,
         ),
         lambda: Coarse2Fine(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8),
         lambda: Coarse2Fine(

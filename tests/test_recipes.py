@@ -7,6 +7,7 @@ from tests import tiny
 PLACES = {
     "PainlessAttention": {"attend_at": (4, 8)},
     "Coarse2Fine": {"image_size": 32},
+    "FCAN": {"image_size": 64, "classifier_tap": 8},
 }
 
 
@@ -48,6 +49,24 @@ def test_with_epochs():
     assert [s.epochs for s in recipe.stages] == [8, 12, 3, 2]
     with pytest.raises(ValueError, match="`stage` must be one of 'classifier'"):
         recipe.with_epochs(crop=3)
+
+
+def test_with_batch_sizes():
+    recipe = recipes.get("fcan-paper").with_batch_sizes(localizer=7)
+    assert [s.batch_size for s in recipe.stages] == [None, 7, None]
+    with pytest.raises(ValueError, match="`stage` must be one of 'whole'"):
+        recipe.with_batch_sizes(crops=3)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        recipe.with_batch_sizes(whole=0)
+
+
+def test_with_rounds():
+    recipe = recipes.get("fcan-short").with_rounds(2)
+    names = [stage.name for stage in recipe.stages]
+    assert names == ["whole", "localizer", "parts"] * 2
+    assert recipe.stages[0] == recipe.stages[3]
+    with pytest.raises(ValueError, match="`count` must be at least 1"):
+        recipe.with_rounds(0)
 
 
 def test_unknown_names():
@@ -97,3 +116,18 @@ def test_wsdan_official_holds_what_its_code_does():
     assert recipe.arguments["num_maps"] == 32
     assert (stage.step_epochs, stage.step_factor) == (2, 0.9)
     assert stage.augmentation.input_size((448, 448)) == (512, 512)
+
+
+def test_fcan_paper_holds_section_5_1():
+    recipe = recipes.get("fcan-paper")
+    model = models.FCAN(
+        tiny.backbone(), 3, image_size=64, tap=8, classifier_tap=8
+    )
+    localizer = recipe.stages[1]
+    assert (localizer.optimizer, localizer.learning_rate) == ("rmsprop", 0.01)
+    assert (localizer.batch_size, model.num_samples) == (512, 16)
+    assert (recipe.load_size, recipe.image_size) == (512, 512)
+    assert recipe.arguments == {"crop_size": 448, "part_sizes": (4, 8)}
+    # What the paper does not use is off by default.
+    assert (model.reward, model.condition) == ("greedy", True)
+    assert (model.moving_baseline, model.entropy_weight) == (False, 0.0)

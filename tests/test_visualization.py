@@ -48,6 +48,30 @@ def test_heat_map_is_bright_where_it_is_high(tmp_path):
     assert corner > inner[: height // 2, : width // 2].mean() + 40
 
 
+def test_images_may_be_left_without_and_have_several_boxes(tmp_path):
+    colour = visualization.PREDICTED_COLOUR
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    ink = []
+    for boxes in (BOXES[:1], np.stack([BOXES[0], 1 - BOXES[0, ::-1]])):
+        path = tmp_path / f"{len(boxes)}.png"
+        visualization.save_grid(
+            path,
+            IMAGES[:2],
+            boxes=[None, boxes],
+            heatmaps=[np.eye(3), None],
+        )
+        pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+        is_box = np.all(np.abs(pixels - wanted) < 8, axis=-1)
+        middle = pixels.shape[1] // 2
+        assert not is_box[:, :middle].any()
+        ink.append(is_box.sum())
+        # The heat map colours the left image, the right one stays grey.
+        assert np.ptp(pixels[:, :middle], axis=-1).max() > 50
+        others = pixels[:, middle:][~is_box[:, middle:]]
+        assert np.median(np.ptp(others, axis=-1)) == 0
+    assert ink[1] > 1.5 * ink[0]
+
+
 def test_wrong_arguments(tmp_path):
     path = tmp_path / "grid.png"
     with pytest.raises(ValueError, match="at least one image"):

@@ -5,11 +5,12 @@ Any model of `keras.applications` and the wide ResNets by their names, or any
 
 - `available` lists the names, `build` makes the extractor;
 - `set_trainable` freezes and thaws without waking batch normalisation;
-- `clone_stem` copies the first layers, `copy_weights` copies their values;
+- `clone` copies a whole backbone, `clone_stem` its first layers,
+  `copy_weights` their values;
 - `wide_resnet` is the network that `keras.applications` lacks, by itself.
 """
 
-from keras_fgvc.backbones.builder import build, clone_stem
+from keras_fgvc.backbones.builder import build, clone, clone_stem
 from keras_fgvc.backbones.freezing import set_trainable
 from keras_fgvc.backbones.registry import available
 from keras_fgvc.backbones.weights import copy_weights
@@ -18,6 +19,7 @@ from keras_fgvc.backbones.wide_resnet import wide_resnet
 __all__ = [
     "available",
     "build",
+    "clone",
     "clone_stem",
     "copy_weights",
     "set_trainable",

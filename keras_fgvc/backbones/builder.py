@@ -111,10 +111,37 @@ def clone_stem(model: keras.Model, tap: int | str) -> keras.Model:
     assert stem.output.shape == (None, None, None, 144)
     ```
     """
-    first_layers = _truncate(model, (tap,), f"{model.name}_stem")
-    stem = keras.Model.from_config(first_layers.get_config())
-    weight_files.copy_weights(first_layers, stem)
-    return stem
+    return clone(
+        _truncate(model, (tap,), f"{model.name}_stem"), f"{model.name}_stem"
+    )
+
+
+def clone(model: keras.Model, name: str) -> keras.Model:
+    """Copies a backbone: equal now, no weight in common.
+
+    Args:
+        model: a model that `build` returned.
+        name: name of the copy.
+
+    Returns:
+        A functional `keras.Model`. Its layers keep their names.
+
+    Example:
+
+    ```python
+    from keras_fgvc import backbones
+
+    backbone = backbones.build("mobilenet_v2")
+    other = backbones.clone(backbone, "other")
+    assert other.output.shape == backbone.output.shape
+    ```
+    """
+    # Not `from_config(get_config())`: while a file is being loaded, Keras takes
+    # the layers of a second copy for those of the first.
+    copy = keras.models.clone_model(model)
+    copy = keras.Model(copy.inputs[0], copy.output, name=name)
+    weight_files.copy_weights(model, copy)
+    return copy
 
 
 def _truncate(model: keras.Model, taps, name: str) -> keras.Model:

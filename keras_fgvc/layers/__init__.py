@@ -7,6 +7,7 @@ from keras_fgvc.layers.bilinear_attention_pooling import (
 )
 from keras_fgvc.layers.class_mean_embedding_loss import ClassMeanEmbeddingLoss
 from keras_fgvc.layers.gated_output_heads import GatedOutputHeads
+from keras_fgvc.layers.glimpse_attention import GlimpseAttention
 from keras_fgvc.layers.global_k_max_pooling import GlobalKMaxPooling
 from keras_fgvc.layers.localization_module import LocalizationModule
 from keras_fgvc.layers.part_crop import PartCrop
@@ -21,6 +22,7 @@ __all__ = [
     "BilinearAttentionPooling",
     "ClassMeanEmbeddingLoss",
     "GatedOutputHeads",
+    "GlimpseAttention",
     "GlobalKMaxPooling",
     "LocalizationModule",
     "PartCrop",

@@ -96,18 +96,20 @@ class FineGrainedModel(keras.Model):
             )
         self.stage = name
 
-    def stage_task(self, stage, data):
+    def stage_task(self, stage, data, *, folder, load_size):
         """What a stage trains and on what, if not the model on the images.
 
         Args:
             stage: A `keras_fgvc.recipes.Stage`.
             data: `keras_fgvc.data.LabeledImages`.
+            folder: Where files may be kept for this and later stages.
+            load_size: Side in pixels at which images are loaded.
 
         Returns:
             Pair of a `keras.Model` that shares what it trains with this one,
             and of data with its `name`, `split_sizes` and `batches`.
         """
-        del stage
+        del stage, folder, load_size
         return self, data
 
     def forget_traces(self) -> None:

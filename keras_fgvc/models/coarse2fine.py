@@ -75,17 +75,20 @@ class Coarse2Fine(FineGrainedModel):
         num_maps: Number of attention maps (M). Defaults to 8.
         orthogonal: Whether the attention weights start orthogonal, the
             paper's table 8. Defaults to `True`.
+        standardize_maps: Whether each map has mean 0 and variance 1 over the
+            image before its ReLU. Defaults to `True`: without it a map whose
+            scores are all negative is dead for good. The paper is silent.
         pooling: `"average"` (default) or `"max"`, of the parts.
         scale: What the normalised part features are multiplied by before the
-            classifier. Defaults to 100, that of WS-DAN's code.
+            classifier. Defaults to 100, WS-DAN's.
         augment: `"highlight"` (default) or `"crop_drop"`.
         predict_with: Whose probabilities are predicted: `"both"` (default,
             their mean), `"coarse"` or `"fine"`. Both looks are taken in any
             case; `coarse_model()` takes the first alone.
         center_weight: Weight of the centre loss (lambda). Defaults to 1.
         center_rate, normalize_centers: See `AttentionCenterLoss`.
-        threshold: Share of the heat map's range from which a pixel belongs
-            to the object's box. Defaults to 0.3; the paper does not say.
+        threshold: Share of the heat map's range that the object's box holds.
+            Defaults to 0.3; the paper does not say.
         tap: Stride or layer name of the feature map. Defaults to 16: the
             paper's, `mixed7` of InceptionV3.
         weights: `None`, `"imagenet"` or a local file, for a named backbone.
@@ -123,6 +126,7 @@ class Coarse2Fine(FineGrainedModel):
         image_size: int = 448,
         num_maps: int = 8,
         orthogonal: bool = True,
+        standardize_maps: bool = True,
         pooling: str = "average",
         scale: float = 100.0,
         augment: str = "highlight",
@@ -158,20 +162,26 @@ class Coarse2Fine(FineGrainedModel):
         square = keras.layers.Resizing(
             image_size, image_size, dtype="float32", name="square"
         )(image)
-        look = graph.Look(features, num_maps, orthogonal, pooling, scale)
+        look = graph.Look(
+            features,
+            pooling,
+            scale,
+            num_maps=num_maps,
+            orthogonal=orthogonal,
+            standardize=standardize_maps,
+        )
         coarse_head = graph.head(num_classes, "coarse_logits")
         attention, parts, coarse = look(square, coarse_head)
         cell = max(1, round(image_size / attention.shape[1]))
         upsampler = AttentionUpsampler(cell, name="upsampler")
-        if augment == "highlight":
+        lit = augment == "highlight"
+        if lit:
             second = graph.highlight(square, attention, upsampler, seed)
             fine_head = graph.head(num_classes, "fine_logits")
         else:
             second = graph.crop_and_drop(square, attention, seed)
             fine_head = coarse_head
-        _, fine_parts, fine = look(
-            second, fine_head, hold=augment == "highlight"
-        )
+        _, fine_parts, fine = look(second, fine_head, hold=lit)
         outputs = {
             **graph.prediction(coarse, fine, predict_with),
             **graph.localization(attention, upsampler, threshold, cell),
@@ -190,6 +200,7 @@ class Coarse2Fine(FineGrainedModel):
             image_size=image_size,
             num_maps=num_maps,
             orthogonal=orthogonal,
+            standardize_maps=standardize_maps,
             pooling=pooling,
             scale=scale,
             augment=augment,
@@ -240,9 +251,8 @@ class Coarse2Fine(FineGrainedModel):
         if self.augment == "crop_drop":
             return self.center_loss(outputs["parts"], labels, training=training)
         # One call for both looks: each centre counts all its parts at once.
-        parts = ops.concatenate(
-            [outputs["parts"], outputs["fine_parts"]], axis=0
-        )
+        looks = [outputs["parts"], outputs["fine_parts"]]
+        parts = ops.concatenate(looks, axis=0)
         return mean_over_views(
             lambda labels: self.center_loss(parts, labels, training=training),
             labels,
@@ -261,7 +271,7 @@ class Coarse2Fine(FineGrainedModel):
             self.features, not pretraining, batch_norm=self.batch_norm
         )
 
-    def stage_task(self, stage, data):
+    def stage_task(self, stage, data, **where):
         """See `FineGrainedModel.stage_task`."""
         if stage.name != "upsampler":
             return self, data
@@ -272,18 +282,9 @@ class Coarse2Fine(FineGrainedModel):
     def coarse_model(self) -> keras.Model:
         """The first look alone, at half the cost, on the same weights.
 
-        For inference: it has the outputs that need no second look, with
-        `"probabilities"` and `"logits"` those of the coarse head.
+        For inference; `"probabilities"` and `"logits"` are the coarse head's.
         """
-        outputs = {
-            name: self._named_outputs[name]
-            for name in ("attention", "heatmap", "boxes", "parts")
-        }
-        outputs["logits"] = self._named_outputs["coarse_logits"]
-        outputs["probabilities"] = keras.layers.Softmax(
-            dtype="float32", name="coarse_probabilities"
-        )(outputs["logits"])
-        model = keras.Model(self.input, outputs, name=f"{self.name}_coarse")
+        model = graph.first_look(self.input, self._named_outputs, self.name)
         model.num_classes = self.num_classes
         return model
 

@@ -6,14 +6,14 @@ and few epochs. Nothing else in the package carries a number of a paper.
 """
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.recipes import coarse2fine, elope, painless_attention
+from keras_fgvc.recipes import coarse2fine, elope, fcan, painless_attention
 from keras_fgvc.recipes.base import Recipe, Stage
 
 __all__ = ["Recipe", "Stage", "available", "get"]
 
 _BY_NAME = {
     recipe.name: recipe
-    for module in (elope, coarse2fine, painless_attention)
+    for module in (elope, coarse2fine, painless_attention, fcan)
     for recipe in module.RECIPES
 }
 

@@ -5,6 +5,8 @@ import dataclasses
 from keras_fgvc._checks import check_choice, check_positive_int
 from keras_fgvc.data import Augmentation
 
+OPTIMIZERS = ("sgd", "adam", "rmsprop")
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -16,7 +18,7 @@ class Stage:
         learning_rate: At the start.
         head_rate: Learning rate of everything behind the backbone, as a
             multiple of the backbone's.
-        optimizer: `"sgd"` (with `momentum`) or `"adam"`.
+        optimizer: `"sgd"` (with `momentum`), `"adam"` or `"rmsprop"`.
         momentum: Of SGD.
         weight_decay: Coefficient of the squared weights in the loss, as
             papers give it; see `training.make_optimizer`.
@@ -25,10 +27,12 @@ class Stage:
         step_epochs: Epochs between two steps.
         step_factor: What a step multiplies the rate by.
         augmentation: What happens to a training image.
+        batch_size: Examples a step, if not the recipe's.
         num_examples: Number of training examples where a stage makes its
             own; 0 where it trains on the data.
         monitor: Name of the validation figure whose best epoch is kept;
-            those with "accuracy" in the name count up, others down.
+            those with "accuracy" or "reward" in the name count up, others
+            down.
     """
 
     name: str
@@ -42,12 +46,15 @@ class Stage:
     step_epochs: int = 30
     step_factor: float = 0.1
     augmentation: Augmentation = Augmentation()  # noqa: RUF009, it is frozen
+    batch_size: int | None = None
     num_examples: int = 0
     monitor: str = "val_accuracy"
 
     def __post_init__(self):
         check_positive_int("epochs", self.epochs)
-        check_choice("optimizer", self.optimizer, ("sgd", "adam"))
+        if self.batch_size is not None:
+            check_positive_int("batch_size", self.batch_size)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("schedule", self.schedule, ("constant", "step", "cosine"))
 
 
@@ -85,11 +92,35 @@ class Recipe:
         Raises:
             ValueError: If the recipe has no stage of that name.
         """
+        return self._with("epochs", epochs)
+
+    def with_batch_sizes(self, **batch_sizes: int) -> "Recipe":
+        """A copy with other batch sizes for the stages named.
+
+        Raises:
+            ValueError: If the recipe has no stage of that name.
+        """
+        return self._with("batch_size", batch_sizes)
+
+    def _with(self, field, values):
+        """A copy whose stages have other values of one field, by name."""
         names = [stage.name for stage in self.stages]
-        for name in epochs:
+        for name in values:
             check_choice("stage", name, names)
-        stages = tuple(
-            dataclasses.replace(s, epochs=epochs.get(s.name, s.epochs))
-            for s in self.stages
+        return self.replace(
+            stages=tuple(
+                dataclasses.replace(stage, **{field: values[stage.name]})
+                if stage.name in values
+                else stage
+                for stage in self.stages
+            )
         )
-        return self.replace(stages=stages)
+
+    def with_rounds(self, count: int) -> "Recipe":
+        """A copy that goes through its stages several times.
+
+        Raises:
+            ValueError: If `count` is below 1.
+        """
+        check_positive_int("count", count)
+        return self.replace(stages=self.stages * count)

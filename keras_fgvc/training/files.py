@@ -42,9 +42,10 @@ class Checkpoint(keras.callbacks.Callback):
 def best_epoch(values, monitor: str) -> int:
     """Index of the best of some values, the later one of equals.
 
-    A figure with "accuracy" in its name is better larger, any other smaller.
+    A figure with "accuracy" or "reward" in its name is better larger, any
+    other smaller.
     """
-    sign = 1 if "accuracy" in monitor else -1
+    sign = 1 if "accuracy" in monitor or "reward" in monitor else -1
     return max(range(len(values)), key=lambda i: (sign * values[i], i))
 
 

@@ -49,6 +49,8 @@ def _one_rate(stage, steps_per_epoch, rate):
     decay = stage.weight_decay or None
     if stage.optimizer == "adam":
         return keras.optimizers.Adam(rate, weight_decay=decay)
+    if stage.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(rate, weight_decay=decay)
     if decay:
         decay /= 1.0 - stage.momentum
     return keras.optimizers.SGD(

@@ -46,12 +46,14 @@ def fit(
             `"validation"`.
         workdir: Folder for checkpoints and logs, made if it is missing.
         seed: Of shuffling and augmentation.
-        stages: Names of the stages to run. Defaults to all of the recipe's
-            that the model has.
+        stages: Names of the stages to run, or their numbers in the recipe,
+            from 1; a name means each stage of that name. Defaults to all of
+            the recipe's that the model has.
         verbose: As in `keras.Model.fit`.
 
     Returns:
-        Dict from stage to its log, a list of one dict an epoch.
+        Dict from stage to its log, a list of one dict an epoch. Where a name
+        occurs several times, that of the last.
 
     Raises:
         ValueError: If a stage is unknown, or `workdir` holds another run.
@@ -65,7 +67,7 @@ def fit(
     for number, stage in chosen:
         folder = _folder(workdir, number, stage)
         if not (folder / "done.json").exists():
-            _load_previous(model, recipe, workdir, stage)
+            _load_previous(model, recipe, workdir, number)
             run = _StageRun(model, recipe, stage, folder)
             run(data, seed + SEEDS_PER_STAGE * number, verbose)
         model.begin_stage(stage.name)
@@ -75,39 +77,42 @@ def fit(
     return logs
 
 
-def _chosen_stages(model, recipe, names):
-    known = [stage.name for stage in recipe.stages]
-    for name in names or ():
-        if name not in known or name not in model.stages:
+def _chosen_stages(model, recipe, wanted):
+    """Pairs (number, stage) of the recipe's stages that shall run."""
+    numbered = list(enumerate(recipe.stages, start=1))
+    usable = [pair for pair in numbered if pair[1].name in model.stages]
+    known = {n for n, _ in usable} | {stage.name for _, stage in usable}
+    for given in wanted or ():
+        if given not in known:
+            names = ", ".join(stage.name for _, stage in numbered)
             raise ValueError(
-                f"No stage {name!r}: {recipe.name} has {', '.join(known)}, "
+                f"No stage {given!r}: {recipe.name} has {names}, "
                 f"this model has {', '.join(model.stages)}."
             )
-    wanted = set(names or known) & set(model.stages)
-    numbered = enumerate(recipe.stages, start=1)
-    return [(n, stage) for n, stage in numbered if stage.name in wanted]
+    wanted = set(wanted or known)
+    return [(n, stage) for n, stage in usable if wanted & {n, stage.name}]
 
 
 def _folder(workdir, number, stage):
     return workdir / f"{number}-{stage.name}"
 
 
-def _load_previous(model, recipe, workdir, stage):
+def _load_previous(model, recipe, workdir, number):
     """Starts a stage from the best weights of the one before it."""
-    before = None
-    for number, candidate in enumerate(recipe.stages, start=1):
-        if candidate.name == stage.name:
-            break
-        if candidate.name in model.stages:
-            before = _folder(workdir, number, candidate)
-    if before is None:
+    before = [
+        _folder(workdir, n, stage)
+        for n, stage in enumerate(recipe.stages, start=1)
+        if n < number and stage.name in model.stages
+    ]
+    if not before:
         return
-    if not (before / "done.json").exists():
+    if not (before[-1] / "done.json").exists():
         raise ValueError(
-            f"Stage {stage.name!r} goes on from {before.name}, which is not "
-            f"finished in {workdir}: run that stage first."
+            f"Stage {recipe.stages[number - 1].name!r} goes on from "
+            f"{before[-1].name}, which is not finished in {workdir}: run that "
+            "stage first."
         )
-    model.load_weights(before / "best.weights.h5")
+    model.load_weights(before[-1] / "best.weights.h5")
 
 
 def _claim(workdir, recipe, data, seed):
@@ -144,11 +149,17 @@ class _StageRun:
         self.model = model  # what this stage trains
         self.recipe = recipe
         self.stage = stage
+        self.batch_size = stage.batch_size or recipe.batch_size
         self.folder = folder
 
     def __call__(self, data, seed, verbose):
         self.whole.begin_stage(self.stage.name)
-        self.model, data = self.whole.stage_task(self.stage, data)
+        self.model, data = self.whole.stage_task(
+            self.stage,
+            data,
+            folder=self.folder.parent / "cache",
+            load_size=self.recipe.load_size,
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         steps = self._steps_per_epoch(data)
         self.model.compile(
@@ -171,7 +182,7 @@ class _StageRun:
         self._finish()
 
     def _steps_per_epoch(self, data):
-        count, batch = data.split_sizes["train"], self.recipe.batch_size
+        count, batch = data.split_sizes["train"], self.batch_size
         if count < batch:
             raise ValueError(
                 f"{data.name} has {count} training images, fewer than one "
@@ -182,7 +193,7 @@ class _StageRun:
     def _batches(self, data, seed, start):
         shared = {
             "image_size": self.recipe.load_size,
-            "batch_size": self.recipe.batch_size,
+            "batch_size": self.batch_size,
         }
         train = data.batches(
             "train",

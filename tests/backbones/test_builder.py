@@ -105,6 +105,17 @@ def test_stem_equals_the_backbone_and_is_independent(name, images):
     )
 
 
+def test_clones_are_equal_and_independent(mobilenet, images):
+    original = backbones.build(mobilenet, taps=(8,))
+    expected = outputs(original, images)
+    first, second = (backbones.clone(original, name) for name in "ab")
+    assert (first.name, second.name) == ("a", "b")
+    np.testing.assert_array_equal(outputs(first, images), expected)
+    first.set_weights([0 * weight for weight in first.get_weights()])
+    np.testing.assert_array_equal(outputs(second, images), expected)
+    np.testing.assert_array_equal(outputs(original, images), expected)
+
+
 def test_stem_saves_and_loads(tmp_path, mobilenet, images):
     stem = backbones.clone_stem(mobilenet, 8)
     stem.save(tmp_path / "stem.keras")

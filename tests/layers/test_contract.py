@@ -126,6 +126,19 @@ CASES = {
         features,
         trains=("kernel",),
     ),
+    "GlimpseAttention": Case(
+        layers.GlimpseAttention,
+        {
+            "region_size": 3,
+            "num_samples": 4,
+            "filters": 5,
+            "kernel_size": 1,
+            "seed": 2,
+        },
+        features,
+        trains=("kernel", "bias"),
+        dtype_kept=False,
+    ),
     "LocalizationModule": Case(
         layers.LocalizationModule,
         {

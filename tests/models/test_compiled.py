@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc.models import Baseline, Coarse2Fine, ELoPE, PainlessAttention
+from keras_fgvc.models import (
+    FCAN,
+    Baseline,
+    Coarse2Fine,
+    ELoPE,
+    PainlessAttention,
+)
 from tests import tiny
 
 SIZED = {"image_size": tiny.SIZE, "tap": 8}
@@ -12,6 +18,10 @@ METHODS = {
     "Baseline": (Baseline, {"tap": 8}),
     "ELoPE": (ELoPE, {**SIZED, "embedding_dim": 7}),
     "PainlessAttention": (PainlessAttention, {"attend_at": (4, 8), "tap": 8}),
+    "FCAN": (
+        FCAN,
+        {**SIZED, "crop_size": 24, "part_sizes": (2,), "classifier_tap": 8},
+    ),
     "Coarse2Fine": (Coarse2Fine, {**SIZED, "num_maps": 2}),
     "WS-DAN": (
         Coarse2Fine,

@@ -11,6 +11,7 @@ from keras_fgvc.training.files import (
 
 def test_best_epoch():
     assert best_epoch([0.1, 0.7, 0.3], "val_accuracy") == 1
+    assert best_epoch([0.1, 0.7, 0.3], "val_reward") == 1
     assert best_epoch([0.1, 0.7, 0.3], "val_loss") == 0
     assert best_epoch([0.5, 0.7, 0.7], "val_accuracy") == 2  # the later one
 

@@ -1,5 +1,7 @@
 """Stages that train at two rates, draw at random or bring their own data."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -43,6 +45,28 @@ def wsdan():
     return coarse2fine(augment="crop_drop")
 
 
+def fcan():
+    """Two rounds: each stage goes on from the one before it."""
+    recipe = recipes.get("fcan-short").replace(
+        image_size=tiny.SIZE, load_size=tiny.SIZE, batch_size=4
+    )
+    stages = tuple(
+        dataclasses.replace(stage, epochs=2, batch_size=4)
+        for stage in recipe.stages
+    )
+    model = models.FCAN(
+        tiny.backbone(),
+        tiny.NUM_CLASSES,
+        image_size=tiny.SIZE,
+        crop_size=16,
+        part_sizes=(1, 2),
+        num_samples=3,
+        tap=8,
+        classifier_tap=8,
+    )
+    return model, recipe.replace(stages=stages).with_rounds(2)
+
+
 def train(make, workdir):
     keras.backend.clear_session()  # the same layer names each time
     keras.utils.set_random_seed(3)
@@ -78,6 +102,50 @@ def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
         np.testing.assert_array_equal(
             ours.numpy(), theirs.numpy(), err_msg=ours.path
         )
+
+
+# Whoever is killed closes no file.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_fcan_killed_in_every_stage_ends_as_the_whole_run(
+    tmp_path, monkeypatch
+):
+    whole, expected = train(fcan, tmp_path / "whole")
+    last = files.Checkpoint.on_epoch_end
+    killed = set()
+
+    def killed_once_in_each_stage(self, epoch, logs=None):
+        if epoch == 1 and self.folder.name not in killed:
+            killed.add(self.folder.name)
+            raise KilledError
+        last(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            files.Checkpoint, "on_epoch_end", killed_once_in_each_stage
+        )
+        for _ in range(6):
+            with pytest.raises(KilledError):
+                train(fcan, tmp_path / "killed")
+        resumed, logs = train(fcan, tmp_path / "killed")
+    stages = ("whole", "localizer", "parts") * 2
+    assert killed == {f"{n}-{s}" for n, s in enumerate(stages, start=1)}
+    assert logs == expected
+    for ours, theirs in zip(whole.weights, resumed.weights, strict=True):
+        if not ours.path.startswith("seed_gen"):
+            np.testing.assert_array_equal(
+                ours.numpy(), theirs.numpy(), err_msg=ours.path
+            )
+
+
+def test_fcan_maps_are_computed_once_for_both_stages(
+    tmp_path, monkeypatch, capsys
+):
+    train(fcan, tmp_path)
+    printed = capsys.readouterr().out
+    # Two rounds: new maps each, as the network has learned in between.
+    assert printed.count("/cache/maps; 0 of them are there") == 2
+    assert printed.count("/cache/regions; 0 of them are there") == 2
 
 
 def test_upsampler_stage_moves_the_kernel_towards_its_targets(tmp_path):

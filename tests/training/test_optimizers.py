@@ -36,6 +36,8 @@ def test_constant_rate():
     optimizer = make_optimizer(Stage("s", 1, 0.25, optimizer="adam"), 3)
     assert isinstance(optimizer, keras.optimizers.Adam)
     np.testing.assert_allclose(float(optimizer.learning_rate), 0.25)
+    optimizer = make_optimizer(Stage("s", 1, 0.25, optimizer="rmsprop"), 3)
+    assert isinstance(optimizer, keras.optimizers.RMSprop)
 
 
 def run(optimizer, gradient_of, steps=400):

@@ -143,6 +143,18 @@ def test_unknown_stage(tmp_path):
         )
 
 
+def test_stages_by_number(tmp_path):
+    logs = training.fit(
+        run_tiny.model(), run_tiny.recipe(), DATA, tmp_path, stages=[1]
+    )
+    assert list(logs) == ["classifier"]
+    assert [p.name for p in tmp_path.glob("*-*")] == ["1-classifier"]
+    with pytest.raises(ValueError, match=r"No stage 5: elope-short has"):
+        training.fit(
+            run_tiny.model(), run_tiny.recipe(), DATA, tmp_path, stages=[5]
+        )
+
+
 def test_stage_before_must_be_finished(tmp_path):
     with pytest.raises(ValueError, match=r"'crops' goes on from 2-localizer"):
         training.fit(

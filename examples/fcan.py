@@ -1,0 +1,114 @@
+"""FCAN on a folder of photographs.
+
+    python examples/fcan.py --data=FOLDER --backbone=inception_v3 \
+        --weights=imagenet --recipe=fcan-paper --workdir=runs/birds
+    python examples/fcan.py ... --arguments='regions="center"'
+
+See elope.py for what FOLDER holds; --rounds=2 goes through the three stages
+twice. Feature maps lie in WORKDIR/cache, which may be deleted at the end. It
+prints the rows of the paper's Table 6 (the fixed regions in the middle come
+from a run of their own, above) and draws WORKDIR/glimpses.png: test images
+with their regions, and each score map beside the region chosen by it.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+from absl import app, flags
+from paper_run import run, sample_images
+
+from keras_fgvc import ops, visualization
+
+FLAGS = flags.FLAGS
+FLAGS.set_default("recipe", "fcan-short")
+flags.mark_flag_as_required("data")
+BATCH_SIZE, NUM_PICTURES = 32, 6
+
+
+def main(_):
+    model, images, recipe = run(evaluate_after=("parts",))
+    if FLAGS.baseline:
+        return
+    report(model, images, recipe.load_size)
+    show_glimpses(model, images, recipe.load_size)
+
+
+def report(model, images, size):
+    """Prints the accuracy of the views and of their means."""
+    labels, views, crops = [], [], []
+    batches = images.batches("test", image_size=size, batch_size=BATCH_SIZE)
+    rng = np.random.default_rng(FLAGS.seed)
+    for pixels, truth in batches.as_numpy_iterator():
+        outputs = model.predict_on_batch(pixels)
+        labels.append(truth)
+        views.append(softmax(outputs["view_logits"]))
+        crops.append(random_crops(model, pixels, outputs["part_boxes"], rng))
+    labels, views = np.concatenate(labels), np.concatenate(views)
+    crops = np.concatenate([views[:, :1], np.concatenate(crops)], axis=1)
+    names = [f"{n}x{n} {model.regions}" for n in model.part_sizes]
+    rows = {"whole image": views[:, :1]}
+    for part, name in enumerate(names, start=1):
+        rows[f"{name} alone"] = views[:, [part]]
+    rows[f"whole image + {names[-1]}"] = views[:, [0, -1]]
+    rows["whole image + " + ", ".join(names)] = views
+    rows["whole image + random crops (no training on them)"] = crops
+    for name, probabilities in rows.items():
+        right = probabilities.mean(axis=1).argmax(axis=1) == labels
+        print(f"| {name} | {100 * right.mean():.2f} |")
+
+
+def softmax(logits):
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+
+
+def random_crops(model, pixels, boxes, rng):
+    """What the whole image's network says of regions taken at random."""
+    sides = boxes[..., 2:] - boxes[..., :2]
+    corners = rng.uniform(size=sides.shape) * (1 - sides)
+    boxes = np.concatenate([corners, corners + sides], axis=-1)
+    size = (model.crop_size, model.crop_size)
+    crops = ops.crop_and_resize(
+        pixels.astype("float32"), boxes.astype("float32"), size
+    )
+    network = model.classifiers[0]
+    parts = range(len(model.part_sizes))
+    logits = [network.predict_on_batch(crops[:, part]) for part in parts]
+    return softmax(np.stack(logits, axis=1))
+
+
+def show_glimpses(model, images, size):
+    """A row an image, as in the paper's Figure 3."""
+    pixels, _, _ = sample_images(images, size, NUM_PICTURES)
+    outputs = model.predict(pixels, verbose=0)
+    side = (size, size)
+    crops = ops.crop_and_resize(
+        pixels.astype("float32"), outputs["part_boxes"], side
+    )
+    crops = keras.ops.convert_to_numpy(crops)
+    pictures, maps, boxes, titles = [], [], [], []
+    for image, photograph in enumerate(pixels):
+        pictures.append(photograph)
+        maps.append(None)
+        boxes.append(outputs["part_boxes"][image])
+        titles.append("regions")
+        for part, cells in enumerate(model.part_sizes):
+            pictures += [photograph, crops[image, part]]
+            scores = outputs.get("score_maps")
+            maps += [None if scores is None else scores[image, ..., part], None]
+            boxes += [None, None]
+            titles += [f"scores, {cells}x{cells}", f"region, {cells}x{cells}"]
+    path = pathlib.Path(FLAGS.workdir) / "glimpses.png"
+    visualization.save_grid(
+        path,
+        pictures,
+        titles=titles,
+        heatmaps=maps,
+        boxes=boxes,
+        columns=1 + 2 * len(model.part_sizes),
+    )
+    print(f"picture: {path}")
+
+
+if __name__ == "__main__":
+    app.run(main)

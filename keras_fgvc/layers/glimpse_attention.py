@@ -1,0 +1,164 @@
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._replicas import SeedGenerator
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class GlimpseAttention(keras.layers.Layer):
+    """Scores every place of a feature map and picks where to look closely.
+
+    Two convolutions give each cell a score, the softmax of the scores over
+    all cells is the policy. In training it is sampled, so that it can be
+    learned by reinforcement (`losses.reinforce`); in inference the cell with
+    the highest score is taken. A later glimpse also sees the score maps of
+    the glimpses before it:
+
+        g_t = conv_1(relu(conv_64([f, p_1, ..., p_t-1])))
+        p_t = spatial_softmax(g_t)
+        A_t ~ p_t in training, arg max p_t in inference
+
+    The maps p are multiplied by the number of cells, so that a flat one is 1
+    whatever its size, and let no gradient through: each glimpse answers for
+    its own choice (eq. 3). A region of `region_size` cells around the cell,
+    moved to lie inside the map, is what `ops.window_boxes` and
+    `ops.gather_windows` make of a location.
+
+    Source: Liu et al., "Fully Convolutional Attention Localization Networks",
+    2016, https://arxiv.org/abs/1603.06765, section 3; the activation between
+    the convolutions is ours, the paper names none.
+
+    Args:
+        region_size: Side of the region in cells of the map.
+        num_samples: Locations drawn for each image in training (K).
+            Defaults to 16.
+        filters: Channels between the convolutions. Defaults to 64.
+        kernel_size: Side of both kernels. Defaults to 3.
+        seed: Of the samples. Defaults to `None`, a random one.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        features: `(batch, height, width, channels)`.
+        previous: Scores of earlier glimpses, a list of
+            `(batch, height, width)`; as many at each call.
+
+    Output shape:
+        Tuple of the scores g, `(batch, height, width)`, float32, and the
+        locations (row, column), `(batch, samples, 2)`, int32, with
+        `num_samples` samples in training and 1 otherwise.
+
+    Raises:
+        ValueError: If an argument is not as described, or the region is
+            larger than the map.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc import ops
+    from keras_fgvc.layers import GlimpseAttention
+
+    features = np.random.rand(2, 16, 16, 32).astype("float32")
+    scores, locations = GlimpseAttention(region_size=8)(features)
+    boxes = ops.window_boxes(locations, 8, (16, 16))  # (2, 1, 4)
+    ```
+    """
+
+    def __init__(
+        self,
+        region_size: int,
+        *,
+        num_samples: int = 16,
+        filters: int = 64,
+        kernel_size: int = 3,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive_int("region_size", region_size)
+        check_positive_int("num_samples", num_samples)
+        check_positive_int("filters", filters)
+        check_positive_int("kernel_size", kernel_size)
+        self.region_size = region_size
+        self.num_samples = num_samples
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    def build(self, features_shape, previous_shape=None):
+        check_rank(
+            "features", features_shape, 4, "(batch, height, width, channels)"
+        )
+        self._check_region(features_shape)
+        *places, channels = features_shape
+        inputs = (*places, channels + len(previous_shape or ()))
+        self.hidden = self._convolution(self.filters, "relu", "hidden")
+        self.hidden.build(inputs)
+        self.score = self._convolution(1, None, "score")
+        self.score.build((*places, self.filters))
+
+    def _check_region(self, features_shape):
+        sides = [side for side in features_shape[1:3] if side is not None]
+        if any(side < self.region_size for side in sides):
+            raise ValueError(
+                "`region_size` must not exceed the height and width of the "
+                f"map. Received: region_size={self.region_size} for features "
+                f"of shape {tuple(features_shape)}. Give a larger image, an "
+                "earlier layer or a smaller region."
+            )
+
+    def _convolution(self, filters, activation, name):
+        return keras.layers.Conv2D(
+            filters,
+            self.kernel_size,
+            padding="same",
+            activation=activation,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(self, features, previous=None, training=False):
+        maps = [features]
+        for scores in previous or ():
+            maps.append(keras_ops.cast(_flat_is_one(scores), features.dtype))
+        hidden = self.hidden(keras_ops.concatenate(maps, axis=-1))
+        # A bias of the score would cancel in the softmax, but for the digits.
+        scores = keras_ops.cast(self.score(hidden)[..., 0], "float32")
+        if training:
+            locations = ops.sample_locations(
+                scores, self.num_samples, self.seed_generator
+            )
+        else:
+            locations = ops.best_location(scores)
+        return scores, locations
+
+    def compute_output_shape(self, features_shape, previous_shape=None):
+        return tuple(features_shape[:3]), (features_shape[0], 1, 2)
+
+    def compute_output_spec(self, features, previous=None, training=None):
+        scores = keras.KerasTensor(features.shape[:3], "float32")
+        # Unknown where the same graph will train and predict.
+        samples = {True: self.num_samples, False: 1}.get(training)
+        locations = (features.shape[0], samples, 2)
+        return scores, keras.KerasTensor(locations, "int32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "region_size": self.region_size,
+            "num_samples": self.num_samples,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "seed": self.seed,
+        }
+
+
+def _flat_is_one(scores):
+    """Scores `(b, h, w)` -> policy times cells, `(b, h, w, 1)`."""
+    scores = keras_ops.expand_dims(keras_ops.stop_gradient(scores), -1)
+    height, width = keras_ops.shape(scores)[1:3]
+    policy = ops.spatial_softmax(scores)
+    return policy * keras_ops.cast(height * width, policy.dtype)

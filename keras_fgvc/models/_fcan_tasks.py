@@ -1,0 +1,222 @@
+"""What FCAN's stages train, each a model that shares layers with the whole.
+
+`WholeTask` is the plain fine-tune, `GlimpseTask` the policy on feature maps,
+`PartsTask` all classification networks on regions that were found before.
+"""
+
+import zlib
+
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import losses, ops
+from keras_fgvc._replicas import join_batch
+from keras_fgvc.models import _fcan_graph as graph
+from keras_fgvc.models._classification import cross_entropy
+from keras_fgvc.models.base import FineGrainedModel
+
+REWARDS = ("greedy", "final")
+JUDGES = ("part", "all")
+# Of the moving mean of the rewards; a hundred steps to forget.
+BASELINE_RATE = 0.01
+
+
+class WholeTask(FineGrainedModel):
+    """The whole image's network alone."""
+
+    def __init__(self, model):
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        size = model.crop_size
+        square = keras.layers.Resizing(size, size, dtype="float32")(image)
+        logits = keras_ops.expand_dims(model.classifiers[0](square), 1)
+        super().__init__(
+            image,
+            graph.prediction(logits),
+            num_classes=model.num_classes,
+            name="whole_task",
+        )
+
+    def loss_terms(self, labels, outputs, training):
+        return {"cross_entropy": sum_over_views(labels, outputs["view_logits"])}
+
+
+class PartsTask(FineGrainedModel):
+    """Each network on its view, the regions given; the losses are summed."""
+
+    def __init__(self, model):
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        parts = len(model.part_sizes)
+        boxes = keras.Input((parts, 4), name="boxes", dtype="float32")
+        logits = graph.classify(
+            image, boxes, model.classifiers, model.crop_size
+        )
+        super().__init__(
+            {"image": image, "boxes": boxes},
+            graph.prediction(logits),
+            num_classes=model.num_classes,
+            name="parts_task",
+        )
+
+    def loss_terms(self, labels, outputs, training):
+        return {"cross_entropy": sum_over_views(labels, outputs["view_logits"])}
+
+
+class GlimpseTask(FineGrainedModel):
+    """The policy and what judges its choices, on maps `(b, h, w, c)`.
+
+    Equation 1: the expected reward is maximised over the glimpses, the
+    judges' cross-entropy minimised over the judges. Sample k of a step is
+    judged together with sample k of the steps before it.
+
+    Outputs:
+        `"scores"` `(b, h, w, parts)`; `"locations"` `(b, parts, samples, 2)`;
+        `"judgements"` `(b, parts, samples, classes)`, logits;
+        `"probabilities"` `(b, classes)` of the last part, averaged over
+        samples. One sample, the best, outside training.
+    """
+
+    def __init__(self, model):
+        channels = model.features.output.shape[-1]
+        maps = keras.Input((*model.map_size, channels), name="maps")
+        scores, locations = graph.glimpse_at(
+            model.glimpses, maps, model.condition
+        )
+        judgements = _judge(maps, locations, model)
+        last = keras_ops.softmax(judgements[-1], axis=-1)
+        outputs = {
+            "scores": keras_ops.stack(scores, axis=-1),
+            "locations": keras_ops.stack(locations, axis=1),
+            "judgements": keras_ops.stack(judgements, axis=1),
+            "probabilities": keras_ops.mean(last, axis=1),
+        }
+        super().__init__(
+            maps, outputs, num_classes=model.num_classes, name="glimpse_task"
+        )
+        self.greedy = model.reward == "greedy"
+        self.baseline = None
+        if model.moving_baseline:
+            self.baseline = MovingMean(len(model.glimpses), name="baseline")
+        self.loss_weights = {
+            "policy": 1.0,
+            "cross_entropy": model.classification_weight,
+            "reward": 0.0,  # shown, not trained
+        }
+        if model.entropy_weight:
+            self.loss_weights["entropy"] = -model.entropy_weight
+
+    def loss_terms(self, labels, outputs, training):
+        losses_of, correct = _verdicts(labels, outputs["judgements"])
+        if self.greedy:
+            rewards = ops.greedy_reward(losses_of, correct)  # (b, t, s)
+        else:
+            rewards = ops.final_reward(correct)
+        policy, entropy, advantages = [], [], rewards
+        if self.baseline is not None:
+            advantages = rewards - self.baseline(rewards, training=training)
+        for t in range(rewards.shape[1]):
+            scores = outputs["scores"][..., t]
+            chosen = ops.log_probability(scores, outputs["locations"][:, t])
+            policy.append(losses.reinforce(chosen, advantages[:, t]))
+            entropy.append(_entropy(scores))
+        steps = len(policy)
+        return {
+            "policy": sum(policy) / steps,
+            "cross_entropy": keras_ops.mean(losses_of, axis=(1, 2)),
+            "reward": keras_ops.mean(rewards, axis=(1, 2)),
+            "entropy": sum(entropy) / steps,
+        }
+
+
+class MovingMean(keras.layers.Layer):
+    """Mean reward of each step in the past, what a reward is measured by."""
+
+    def __init__(self, steps, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = self.add_weight(
+            shape=(steps,),
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
+            name="mean",
+        )
+
+    def call(self, rewards, training=False):
+        before = keras_ops.convert_to_tensor(self.mean)
+        if training:
+            now = keras_ops.mean(join_batch(rewards), axis=(0, 2))
+            self.mean.assign(before + BASELINE_RATE * (now - before))
+        return keras_ops.reshape(before, (1, -1, 1))
+
+
+def map_extractor(model):
+    """Images of any size to what `GlimpseTask` sees."""
+    image = keras.Input((None, None, 3), dtype="float32")
+    size = model.image_size
+    square = keras.layers.Resizing(size, size, dtype="float32")(image)
+    return keras.Model(image, model.features(square))
+
+
+def region_finder(model):
+    """Feature maps to the best region of each part, `(b, parts, 4)`."""
+    channels = model.features.output.shape[-1]
+    maps = keras.Input((*model.map_size, channels))
+    boxes, _ = graph.find_regions(maps, model.glimpses, model.condition)
+    return keras.Model(maps, boxes)
+
+
+def sum_over_views(labels, view_logits):
+    """Cross-entropy of each image, summed over its views, `(b,)`."""
+    views = range(view_logits.shape[1])
+    return sum(cross_entropy(labels, view_logits[:, view]) for view in views)
+
+
+def _judge(maps, locations, model):
+    """Logits of each part's samples, `(b, s, classes)` each.
+
+    One fully connected layer over a region, as the paper's fully
+    convolutional layer whose kernel is as large as the region. With
+    `judge="all"` its input is longer: the regions before and the whole map.
+    """
+    windows, judgements = [], []
+    for t, size in enumerate(model.part_sizes):
+        cut = graph.Windows(size, name=f"windows_{t}")
+        windows.append(cut(maps, locations[t]))
+        seen = windows if model.judge == "all" else windows[-1:]
+        logits = 0.0
+        for number, window in enumerate(seen):
+            logits = logits + _judge_layer(model, t, number)(window)
+        if model.judge == "all":
+            pooled = keras_ops.mean(maps, axis=(1, 2))
+            whole = _judge_layer(model, t, "whole")(pooled)
+            logits = logits + keras_ops.expand_dims(whole, 1)
+        judgements.append(logits)
+    return judgements
+
+
+def _judge_layer(model, part, seen):
+    name = f"judge_{part}_{seen}"
+    # By its name, not by what was drawn before: a resumed run begins alike.
+    seed = zlib.crc32(f"{name} {model.seed}".encode())
+    return keras.layers.Dense(
+        model.num_classes,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        dtype="float32",
+        name=name,
+    )
+
+
+def _verdicts(labels, judgements):
+    """Loss and correctness of each judgement, both `(b, t, s)`."""
+    truth = keras_ops.one_hot(labels, judgements.shape[-1])
+    truth = keras_ops.reshape(truth, (-1, 1, 1, judgements.shape[-1]))
+    log_probabilities = keras_ops.log_softmax(judgements, axis=-1)
+    of_truth = keras_ops.sum(truth * log_probabilities, axis=-1)
+    highest = keras_ops.max(log_probabilities, axis=-1)
+    return -of_truth, of_truth >= highest
+
+
+def _entropy(scores):
+    """Of the policy of each image, `(b,)`, in nats."""
+    policy = ops.spatial_softmax(keras_ops.expand_dims(scores, -1))
+    surprise = -keras_ops.log(keras_ops.maximum(policy, 1e-30))
+    return keras_ops.sum(policy * surprise, axis=(1, 2, 3))

@@ -1,0 +1,286 @@
+"""FCAN: glimpses chosen by a learned policy, one network for each view.
+
+Liu et al., "Fully Convolutional Attention Localization Networks: Efficient
+Attention Localization for Fine-Grained Recognition", 2016,
+https://arxiv.org/abs/1603.06765.
+
+| paper               | here                                 | where         |
+|---------------------|--------------------------------------|---------------|
+| T, part sizes       | `part_sizes`, in cells               | section 3, 5.1|
+| f(I)                | `features`                           | figure 2      |
+| g_t, p_theta        | `glimpse_t`, `"score_maps"`          | section 3     |
+| A_t                 | `"part_boxes"`                       | eq. 3         |
+| K                   | `num_samples`                        | eq. 6         |
+| r, c, l             | `ops.greedy_reward`                  | eq. 4         |
+| lambda              | `classification_weight`              | eq. 1         |
+
+```
+image (b, H, W, 3)
+  -> features  -> map (b, h, w, c) of the image at image_size
+  -> glimpse_t -> score_maps (b, h, w, T), part_boxes (b, T, 4)
+  -> crops     -> (b, T, crop_size, crop_size, 3) out of the image as it came
+  -> one classifier a view -> view_logits (b, 1 + T, classes)
+  -> mean of the probabilities (b, classes)
+```
+"""
+
+import keras
+
+from keras_fgvc import backbones
+from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.data import PartImages
+from keras_fgvc.layers import GlimpseAttention
+from keras_fgvc.models import _fcan_caches as caches
+from keras_fgvc.models import _fcan_graph as graph
+from keras_fgvc.models import _fcan_tasks as tasks
+from keras_fgvc.models._classification import check_model_arguments
+from keras_fgvc.models.base import FineGrainedModel
+
+REGIONS = ("attention", "center")
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class FCAN(FineGrainedModel):
+    """Looks where a policy says the classes differ, and looks again closely.
+
+    A small network on a feature map of the whole image gives every place a
+    score, once for each part. The regions with the highest scores are cut
+    out of the full image and enlarged; each of them and the whole image has
+    a classification network of its own; the prediction is the mean of their
+    probabilities. The policy is learned by reinforcement: a region is good
+    if the class can be told from it.
+
+    The stages of training, which `keras_fgvc.training.fit` runs in order:
+
+    - `whole`: the whole image's network, a plain fine-tune; its backbone then
+      also becomes `features` and the beginning of every part's network;
+    - `localizer`: the glimpses alone, on feature maps that are computed once
+      and kept on disk;
+    - `parts`: all classification networks, on regions that are found once.
+
+    A recipe may name them several times: the paper repeats them.
+
+    Args:
+        backbone: A name of `keras_fgvc.backbones.available()` or any
+            `keras.Model` from raw pixels 0..255 to feature maps.
+        num_classes: Integer, the number of classes.
+        image_size: Side in pixels at which the places are scored. Defaults to
+            512, a map of 16 x 16 cells at stride 32.
+        crop_size: Side in pixels of what every classification network sees.
+            Defaults to 448. Regions are cut from the image as it comes.
+        part_sizes: Side of each part's region in cells of the map. Defaults
+            to `(4, 8)`.
+        regions: `"attention"` (default), or `"center"` for regions of these
+            sizes in the middle of every image, the paper's "rigid
+            combination".
+        condition: Whether a glimpse sees the score maps before it. Defaults
+            to `True`, as the text has it; the figure shows none.
+        num_samples: Regions drawn for each image and part in training (K).
+            Defaults to 16.
+        reward: `"greedy"` (default, eq. 4) or `"final"`: every step gets
+            whether the last one names the class.
+        judge: What tells the class in the localiser's training: `"part"`
+            (default), the region alone; `"all"`, also the regions before it
+            and the whole map. The paper's text can be read both ways.
+        moving_baseline: Whether the mean reward of the past is taken off, for
+            less variance. Defaults to `False`, the paper's.
+        entropy_weight: Weight of the policy's entropy, which keeps it from
+            settling early. Defaults to 0, the paper's.
+        classification_weight: Weight of the judges' own loss (lambda).
+            Defaults to 1; the paper gives no value.
+        tap: Stride or layer name of the map the places are scored on.
+            Defaults to 32.
+        classifier_tap: Stride or layer name of the map that the
+            classification networks pool. Defaults to 32.
+        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
+        seed: Of the regions drawn. Defaults to 0.
+        **kwargs: `name` and the like.
+
+    Outputs:
+        `"probabilities"`, `"logits"` `(batch, classes)`; `"view_logits"`
+        `(batch, 1 + parts, classes)`, the whole image's first;
+        `"part_boxes"` `(batch, parts, 4)`; with attention `"score_maps"`
+        `(batch, h, w, parts)`, each of which sums to one.
+
+    Raises:
+        ValueError: If an argument is not as described, or a region is larger
+            than the map.
+
+    Example:
+
+    ```python
+    from keras_fgvc.models import FCAN
+
+    model = FCAN(
+        "mobilenet_v2", 200, image_size=256, crop_size=96, part_sizes=(2, 4)
+    )
+    model.compile("adam", metrics=["accuracy"])
+    ```
+    """
+
+    stages = ("whole", "localizer", "parts")
+
+    def __init__(
+        self,
+        backbone,
+        num_classes: int,
+        *,
+        image_size: int = 512,
+        crop_size: int = 448,
+        part_sizes: tuple = (4, 8),
+        regions: str = "attention",
+        condition: bool = True,
+        num_samples: int = 16,
+        reward: str = "greedy",
+        judge: str = "part",
+        moving_baseline: bool = False,
+        entropy_weight: float = 0.0,
+        classification_weight: float = 1.0,
+        tap=32,
+        classifier_tap=32,
+        weights: str | None = None,
+        batch_norm: str = "frozen",
+        seed: int = 0,
+        **kwargs,
+    ):
+        # ---- check ----
+        check_model_arguments(num_classes)
+        check_positive_int("image_size", image_size)
+        check_positive_int("crop_size", crop_size)
+        part_sizes = graph.check_part_sizes(part_sizes)
+        check_choice("regions", regions, REGIONS)
+        check_choice("reward", reward, tasks.REWARDS)
+        check_choice("judge", judge, tasks.JUDGES)
+        check_in_range("entropy_weight", entropy_weight, 0.0, float("inf"))
+        check_in_range(
+            "classification_weight", classification_weight, 0.0, float("inf")
+        )
+
+        # ---- graph ----
+        classifiers = graph.make_classifiers(
+            backbones.build(
+                backbone,
+                taps=(classifier_tap,),
+                weights=weights,
+                batch_norm=batch_norm,
+                name=graph.view_name(0) + "_features",
+            ),
+            num_classes,
+            crop_size,
+            len(part_sizes),
+        )
+        features = backbones.clone_stem(graph.backbone_of(classifiers[0]), tap)
+        map_size = graph.map_size(features, image_size)
+        graph.check_parts_fit(part_sizes, map_size)
+        glimpses = [
+            GlimpseAttention(
+                size,
+                num_samples=num_samples,
+                seed=seed + t,
+                name=f"glimpse_{t}",
+            )
+            for t, size in enumerate(part_sizes)
+        ]
+        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        if regions == "attention":
+            outputs = graph.localize(
+                image, features, glimpses, condition, image_size
+            )
+        else:
+            outputs = graph.middle(image, part_sizes, map_size)
+        view_logits = graph.classify(
+            image, outputs["part_boxes"], classifiers, crop_size
+        )
+        outputs |= graph.prediction(view_logits)
+        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        self.features = features
+        self.map_size = map_size
+        self.glimpses = glimpses
+        self.classifiers = classifiers
+
+        # ---- config ----
+        self.keep_arguments(
+            backbone=backbone,
+            image_size=image_size,
+            crop_size=crop_size,
+            part_sizes=part_sizes,
+            regions=regions,
+            condition=condition,
+            num_samples=num_samples,
+            reward=reward,
+            judge=judge,
+            moving_baseline=moving_baseline,
+            entropy_weight=entropy_weight,
+            classification_weight=classification_weight,
+            tap=tap,
+            classifier_tap=classifier_tap,
+            batch_norm=batch_norm,
+            seed=seed,
+        )
+        self._prepare_training()
+
+    def _prepare_training(self):
+        if self.regions == "center":
+            self.stages = ("whole", "parts")
+        # Whether the parts' networks have begun from the whole image's: a
+        # second round goes on from where the first one ended.
+        self.parts_begun = graph.Latch(name="parts_begun")
+        self.parts_begun.build(None)
+        self.stage = "parts"
+        self._set_up("parts")
+
+    def loss_terms(self, labels, outputs, training):
+        return {
+            "cross_entropy": tasks.sum_over_views(
+                labels, outputs["view_logits"]
+            )
+        }
+
+    def begin_stage(self, name):
+        """See `FineGrainedModel.begin_stage`.
+
+        The networks of the score maps and of the parts begin as the one that
+        was trained on whole images; each part's only once.
+        """
+        super().begin_stage(name)
+        whole, *parts = self.classifiers
+        if name == "localizer":
+            backbones.copy_weights(whole, self.features)
+        if name == "parts" and not self.parts_begun.is_set():
+            for part in parts:
+                part.set_weights(whole.get_weights())
+            self.parts_begun.set()
+        self._set_up(name)
+
+    def _set_up(self, stage):
+        learning = {
+            "whole": self.classifiers[:1],
+            "localizer": self.glimpses,
+            "parts": self.classifiers,
+        }[stage]
+        for layer in self.layers:
+            backbones.set_trainable(layer, False)
+        for layer in learning:
+            layer.trainable = True
+            if isinstance(layer, keras.Model):
+                backbones.set_trainable(layer, True, batch_norm=self.batch_norm)
+
+    def head_variables(self):
+        """See `FineGrainedModel.head_variables`."""
+        backbone = {
+            id(weight)
+            for network in self.classifiers
+            for weight in graph.backbone_of(network).weights
+        }
+        return [v for v in self.trainable_variables if id(v) not in backbone]
+
+    def stage_task(self, stage, data, *, folder, load_size):
+        """See `FineGrainedModel.stage_task`."""
+        if stage.name == "whole":
+            return tasks.WholeTask(self), data
+        if stage.name == "localizer":
+            maps = caches.feature_maps(self, data, folder, load_size)
+            return tasks.GlimpseTask(self), maps
+        boxes = caches.part_boxes(self, data, folder, load_size)
+        return tasks.PartsTask(self), PartImages(data, boxes)
