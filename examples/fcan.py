@@ -27,9 +27,9 @@ BATCH_SIZE, NUM_PICTURES = 32, 6
 
 
 def main(_):
-    model, images, recipe = run(evaluate_after=("parts",))
     if FLAGS.baseline:
-        return
+        raise app.UsageError("Its row 'whole image' is the plain network's.")
+    model, images, recipe = run(evaluate_after=("parts",))
     report(model, images, recipe.load_size)
     show_glimpses(model, images, recipe.load_size)
 
