@@ -7,6 +7,10 @@ places are known. A small network is trained on whole scenes, then the policy
 on its feature maps, once with the greedy reward and once with the final one.
 After each epoch: on what share of 1,000 new scenes does the chosen region
 cover the digit's centre? Prints a table, draws WORKDIR/looking.png.
+
+Measured on three seeds in a quarter of an hour on two busy cores: the first
+part, 2 x 2 cells, finds the centre in 59 % with the greedy reward, in 6 % with
+the final one and in 7 % by chance.
 """
 
 import dataclasses
