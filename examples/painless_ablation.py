@@ -152,7 +152,15 @@ def draw(found, path):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4))
-    bars, curves = figure.subplots(1, 2)
+    rows, curves = figure.subplots(1, 2)
+    draw_rows(rows, found)
+    draw_curves(curves, found)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")
+
+
+def draw_rows(axes, found):
     place = CLUTTER.index(TRAINING_CLUTTER)
     names = list(found)[::-1]
     means = [found[name][:, place].mean() for name in names]
@@ -161,22 +169,25 @@ def draw(found, path):
     floor = np.median(means) - WIDEST
     for row, (mean, error) in enumerate(zip(means, errors, strict=True)):
         if mean < floor:
-            bars.text(
+            axes.text(
                 0.02,  # of the panel's width
                 row,
                 f"\N{LEFTWARDS ARROW} {mean:.1f}",
                 va="center",
-                transform=bars.get_yaxis_transform(),
+                transform=axes.get_yaxis_transform(),
             )
         else:
-            bars.errorbar(mean, row, xerr=error, fmt="o", capsize=3, color="C0")
-    bars.set_yticks(range(len(names)), names)
-    bars.set_xlabel(f"test accuracy %, {TRAINING_CLUTTER} distractors")
-    bars.grid(axis="x", alpha=0.3)
+            axes.errorbar(mean, row, xerr=error, fmt="o", capsize=3, color="C0")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel(f"test accuracy %, {TRAINING_CLUTTER} distractors")
+    axes.grid(axis="x", alpha=0.3)
+
+
+def draw_curves(axes, found):
     for name in ("no attention", BEST):
         if name in found:
             runs = found[name]
-            curves.errorbar(
+            axes.errorbar(
                 CLUTTER,
                 runs.mean(axis=0),
                 yerr=runs.std(axis=0),
@@ -184,12 +195,9 @@ def draw(found, path):
                 capsize=3,
                 label=name,
             )
-    curves.set_xscale("log", base=2)
-    curves.set_xticks(CLUTTER, CLUTTER)
-    curves.set_xlabel("distractors in the test images")
-    curves.set_ylabel("test accuracy %")
-    curves.grid(alpha=0.3)
-    curves.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    print(f"picture: {path}")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(CLUTTER, CLUTTER)
+    axes.set_xlabel("distractors in the test images")
+    axes.set_ylabel("test accuracy %")
+    axes.grid(alpha=0.3)
+    axes.legend()
