@@ -28,10 +28,11 @@ FLAGS.set_default("workdir", "runs/looking")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Of scenes, weights and order.")
 flags.DEFINE_integer("whole_epochs", 6, "Of the network on whole scenes.")
 flags.DEFINE_integer("epochs", 15, "Of the policy.")
+flags.DEFINE_float("learning_rate", 0.01, "Of the policy; the paper's.")
+flags.DEFINE_list("rewards", ["greedy", "final"], "To compare.")
 flags.DEFINE_string("judge", "part", "As of models.FCAN.")
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
 PART_SIZES = (2, 4)  # cells of 8 pixels; the digit covers 28 pixels
-REWARDS = ("greedy", "final")
 BATCH_SIZE = 50
 
 
@@ -110,7 +111,7 @@ def look(seed, reward, folder):
     )
     curve = [covered(anywhere, centres, test_maps.shape[1:3])]
     curve.append(shares(task, test_maps, centres))
-    task.compile(keras.optimizers.RMSprop(stage.learning_rate))
+    task.compile(keras.optimizers.RMSprop(FLAGS.learning_rate))
     for epoch in range(FLAGS.epochs):
         batches = maps.batches(
             "train",
@@ -127,7 +128,7 @@ def look(seed, reward, folder):
 def main(_):
     workdir = pathlib.Path(FLAGS.workdir)
     curves = {}
-    for reward in REWARDS:
+    for reward in FLAGS.rewards:
         found = []
         for seed in map(int, FLAGS.seeds):
             found.append(look(seed, reward, workdir / f"{reward}-{seed}"))
