@@ -12,13 +12,12 @@ ratios.
 """
 
 import pathlib
-import statistics
 import tempfile
-import time
 
 import keras
 import numpy as np
 from absl import app, flags
+from in_turn import median_seconds
 
 from keras_fgvc import data, models, recipes
 from keras_fgvc.models import _fcan_tasks as tasks
@@ -44,19 +43,6 @@ def make_images():
     names = tuple(f"class {n}" for n in range(FLAGS.classes))
     splits = {"train": examples, "validation": examples.take([0])}
     return data.LabeledImages("noise", names, splits)
-
-
-def medians(calls):
-    """Median seconds of each call, all in turn each round."""
-    for call in calls.values():
-        call()
-    times = {name: [] for name in calls}
-    for _ in range(FLAGS.rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def epochs(model, images, folder):
@@ -110,7 +96,9 @@ def main(_):
     )
     images = make_images()
     with tempfile.TemporaryDirectory() as folder:
-        found = medians(epochs(model, images, pathlib.Path(folder)))
+        found = median_seconds(
+            epochs(model, images, pathlib.Path(folder)), FLAGS.rounds
+        )
     print(
         "\n| an epoch of the localiser | s | epochs a minute |\n|---|---|---|"
     )
@@ -118,7 +106,7 @@ def main(_):
         print(f"| {name} | {seconds:.2f} | {60 / seconds:.1f} |")
     cached, computed = found.values()
     print(f"computed again / from the cache: {computed / cached:.1f}\n")
-    found = medians(predictions(model, images))
+    found = median_seconds(predictions(model, images), FLAGS.rounds)
     whole = found["whole prediction"]
     print("| of a prediction | share |\n|---|---|")
     for name, seconds in found.items():

@@ -11,13 +11,11 @@ Every method pools the backbone's last map, so that nothing but the method
 differs. TensorFlow backend only.
 """
 
-import statistics
-import time
-
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from in_turn import median_seconds
 from tensorflow.python.framework import convert_to_constants
 
 from keras_fgvc import models
@@ -72,20 +70,6 @@ def inference_parameters(model):
     )
 
 
-def median_seconds(calls):
-    """Median seconds of each call, all in turn each round."""
-    for call in calls.values():
-        call()
-        call()
-    times = {name: [] for name in calls}
-    for _ in range(FLAGS.rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def row(label, values, form):
     base = values["Baseline"]
     cells = [form.format(base)]
@@ -113,12 +97,12 @@ def main(_):
     predict = {
         name: lambda m=m: m.predict_on_batch(images) for name, m in made.items()
     }
-    row("prediction, s", median_seconds(predict), "{:.3f}")
+    row("prediction, s", median_seconds(predict, FLAGS.rounds), "{:.3f}")
     train = {
         name: lambda m=m: m.train_on_batch(images, labels)
         for name, m in made.items()
     }
-    row("training step, s", median_seconds(train), "{:.3f}")
+    row("training step, s", median_seconds(train, FLAGS.rounds), "{:.3f}")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class GlimpseAttention(keras.layers.Layer):
         inputs = (*places, channels + len(previous_shape or ()))
         self.hidden = self._convolution(self.filters, "relu", "hidden")
         self.hidden.build(inputs)
-        self.score = self._convolution(1, None, "score")
+        # A bias would cancel in the softmax.
+        self.score = self._convolution(1, None, "score", use_bias=False)
         self.score.build((*places, self.filters))
 
     def _check_region(self, features_shape):
@@ -110,12 +111,13 @@ class GlimpseAttention(keras.layers.Layer):
                 "earlier layer or a smaller region."
             )
 
-    def _convolution(self, filters, activation, name):
+    def _convolution(self, filters, activation, name, use_bias=True):
         return keras.layers.Conv2D(
             filters,
             self.kernel_size,
             padding="same",
             activation=activation,
+            use_bias=use_bias,
             dtype=self.dtype_policy,
             name=name,
         )
@@ -125,7 +127,6 @@ class GlimpseAttention(keras.layers.Layer):
         for scores in previous or ():
             maps.append(keras_ops.cast(_flat_is_one(scores), features.dtype))
         hidden = self.hidden(keras_ops.concatenate(maps, axis=-1))
-        # A bias of the score would cancel in the softmax, but for the digits.
         scores = keras_ops.cast(self.score(hidden)[..., 0], "float32")
         if training:
             locations = ops.sample_locations(
