@@ -189,6 +189,7 @@ class FCAN(FineGrainedModel):
             )
         else:
             outputs = graph.middle(image, part_sizes, map_size)
+            features, glimpses = graph.backbone_of(classifiers[0]), []
         view_logits = graph.classify(
             image, outputs["part_boxes"], classifiers, crop_size
         )

@@ -125,6 +125,20 @@ def test_regions_in_the_middle():
     )
 
 
+@pytest.mark.parametrize("regions", ["attention", "center"])
+def test_only_logits_are_ahead_of_the_backbones(regions):
+    """What may learn faster, with no weight of a backbone among it."""
+    model = make(regions=regions)
+    for stage, views in (("whole", 1), ("parts", 3)):
+        model.begin_stage(stage)
+        layers = ("whole_logits", "part_0_logits", "part_1_logits")[:views]
+        assert [v.path for v in model.head_variables()] == [
+            f"{layer}/{weight}"
+            for layer in layers
+            for weight in ("kernel", "bias")
+        ]
+
+
 @pytest.mark.parametrize("condition", [True, False])
 def test_a_glimpse_sees_the_one_before_it_if_asked(condition):
     images, _ = tiny.images_and_labels()
