@@ -42,10 +42,88 @@ for make in (
         assert np.any(copies[0] != 0)
 print("trained")
 """
+FCAN = """
+from keras_fgvc.models import FCAN
+from keras_fgvc.models._fcan_tasks import GlimpseTask, PartsTask, WholeTask
+from tests import tiny
+images, labels = tiny.images_and_labels(12)
+rng = np.random.default_rng(0)
+maps = rng.normal(size=(12, 5, 5, 11)).astype("float32")
+
+def make():
+    keras.utils.set_random_seed(0)
+    model = FCAN(
+        tiny.backbone(), 3, image_size=40, crop_size=24, part_sizes=(2,),
+        num_samples=7, tap=8, classifier_tap=8, moving_baseline=True)
+    model.begin_stage("localizer")
+    return model
+
+def train(model, inputs):
+    model.compile(keras.optimizers.SGD(0.1))
+    before = model.get_weights()
+    data = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(4)
+    history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
+    assert np.all(np.isfinite(history["loss"]))
+    after = model.get_weights()
+    assert max(np.abs(a - b).max() for a, b in zip(before, after)) > 0.01
+    return after
+
+def assert_baseline_is_shared(task):
+    first, second = task.baseline.mean.value.values
+    np.testing.assert_array_equal(first, second)
+"""
+FCAN_EQUAL = (
+    FCAN
+    + """
+corners = np.sort(rng.uniform(size=(12, 1, 2, 2)), axis=2)
+boxes = corners.reshape(12, 1, 4).astype("float32")
+results = []
+for strategy in (one, both):
+    with strategy.scope():
+        model = make()
+        for glimpse in model.glimpses:
+            # Each draw is of the best cell: chance has no say.
+            glimpse.score.kernel.assign(1e6 * glimpse.score.kernel)
+        task = GlimpseTask(model)
+        weights = train(task, maps)
+        model.begin_stage("whole")
+        weights += train(WholeTask(model), images)
+        model.begin_stage("parts")
+        weights += train(PartsTask(model), {"image": images, "boxes": boxes})
+        weights += train(model, images)
+    results.append(weights)
+for a, b in zip(*results, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+assert_baseline_is_shared(task)
+rewards = keras.ops.convert_to_numpy(task.baseline.mean) / (1 - 0.99**6)
+assert np.all((0 < rewards) & (rewards < 1))
+print("equal")
+"""
+)
+FCAN_GLIMPSES = (
+    FCAN
+    + """
+with both.scope():
+    task = GlimpseTask(make())
+look = tf.function(lambda: task(maps, training=True)["locations"])
+first, second = both.experimental_local_results(both.run(look))
+assert not np.array_equal(first, second)
+with both.scope():
+    train(task, maps)
+assert_baseline_is_shared(task)
+print("apart")
+"""
+)
 
 
 @pytest.mark.parametrize(
-    ("code", "answer"), [(SEEDS, "apart"), (TRAINING, "trained")]
+    ("code", "answer"),
+    [
+        (SEEDS, "apart"),
+        (TRAINING, "trained"),
+        (FCAN_EQUAL, "equal"),
+        (FCAN_GLIMPSES, "apart"),
+    ],
 )
 def test_two_replicas(code, answer):
     check_answer(code, answer)

@@ -6,6 +6,7 @@ from keras_fgvc.data import Examples, LabeledImages, Precomputed
 
 SHARD = 4
 SIZES = {"train": 11, "validation": 5}
+TOTAL = sum(SIZES.values())
 HEIGHT, WIDTH = 3, 5
 
 
@@ -49,6 +50,13 @@ def expected(data, split):
                 row[y] += image[y, x]
         rows.append(row / 3)
     return np.stack(rows)
+
+
+def assert_holds_all(cached, data):
+    for split in SIZES:
+        np.testing.assert_allclose(
+            cached.arrays(split), expected(data, split), rtol=1e-6
+        )
 
 
 def cache(folder, data=None, compute=None, **options):

@@ -11,26 +11,15 @@ import pytest
 from tests.data.cached_images import (
     SHARD,
     SIZES,
+    TOTAL,
     Thirds,
+    assert_holds_all,
     cache,
-    expected,
     numbered_images,
     shard_files,
 )
 
-TOTAL = sum(SIZES.values())
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr("keras_fgvc.data.shards.SHARD_SIZE", SHARD)
-
-
-def assert_holds_all(cached, data):
-    for split in SIZES:
-        np.testing.assert_allclose(
-            cached.arrays(split), expected(data, split), rtol=1e-6
-        )
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def test_it_says_what_it_will_do_and_only_then(tmp_path, capsys):

@@ -19,10 +19,7 @@ from tests.data.cached_images import (
     numbered_images,
 )
 
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr("keras_fgvc.data.shards.SHARD_SIZE", SHARD)
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def collect(data, split="train", **options):

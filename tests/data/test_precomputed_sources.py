@@ -8,8 +8,8 @@ import pytest
 from keras_fgvc.data import Examples, LabeledImages, PartImages
 from tests.data.cached_images import (
     HEIGHT,
-    SHARD,
     SIZES,
+    TOTAL,
     WIDTH,
     Thirds,
     cache,
@@ -18,10 +18,7 @@ from tests.data.cached_images import (
 )
 from tests.data.image_files import jpeg, write
 
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr("keras_fgvc.data.shards.SHARD_SIZE", SHARD)
+pytestmark = pytest.mark.usefixtures("small_shards")
 
 
 def test_files_are_read_like_pixels(tmp_path):
@@ -63,16 +60,16 @@ def test_a_cache_of_a_cache(tmp_path, capsys):
     np.testing.assert_array_equal(
         outer.labels("validation"), data.subset("validation").labels
     )
-    assert compute.num_seen == sum(SIZES.values())
+    assert compute.num_seen == TOTAL
     # The inner one is not needed any more, and what it was still counts.
     for path in (tmp_path / "inner").iterdir():
         path.unlink()
     chain()[1].ensure()
-    assert compute.num_seen == sum(SIZES.values())
+    assert compute.num_seen == TOTAL
     capsys.readouterr()
     chain("other weights")[1].ensure()
     assert "(source differ)" in capsys.readouterr().out
-    assert compute.num_seen == 2 * sum(SIZES.values())
+    assert compute.num_seen == 2 * TOTAL
 
 
 def test_fingerprints_tell_caches_apart(tmp_path):

@@ -9,8 +9,7 @@ import pytest
 
 from keras_fgvc.data import shards
 from tests.data.cached_images import (
-    SHARD,
-    SIZES,
+    TOTAL,
     Thirds,
     cache,
     expected,
@@ -18,17 +17,12 @@ from tests.data.cached_images import (
     shard_files,
 )
 
-TOTAL = sum(SIZES.values())
+pytestmark = pytest.mark.usefixtures("small_shards")
 NAMES = [
     *(f"shard-train-{number:05d}.npy" for number in range(3)),
     *(f"shard-validation-{number:05d}.npy" for number in range(2)),
 ]
 Usage = collections.namedtuple("Usage", "total used free")
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr("keras_fgvc.data.shards.SHARD_SIZE", SHARD)
 
 
 def save(array):
