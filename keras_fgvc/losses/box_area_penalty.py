@@ -1,0 +1,67 @@
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import check_shape
+from keras_fgvc.ops._precision import at_least_float32
+
+# Share of the image. An object below it is a heat map that found nothing: the
+# square of a box's ratio to it would drown every other loss.
+SMALLEST_OBJECT = 1e-2
+
+
+def box_area_penalty(boxes, object_area, num_parts: float):
+    """Pulls each box towards the area of one part of the object.
+
+    R_area, without which boxes grow until they show several parts. With |B|
+    the area of a box, S that of the object and N its number of parts:
+
+        loss = mean over boxes of (|B| / (S / N) - 1)^2
+
+    Source: "Dual Attention Fusion" (DAF) for fine-grained image
+    classification, section 3.7.2. It says that boxes "should be approximately
+    1/N size of the total area of the object" (section 3.1), but the text we
+    hold has lost the formula: this one is our reading, relative so that small
+    objects count as much as large ones.
+
+    Args:
+        boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`.
+        object_area: `(batch,)`, S as a share of the image, 0..1: the paper
+            takes the foreground of the location heat map. No gradient reaches
+            it. Below `SMALLEST_OBJECT` it counts as that.
+        num_parts: Number above 0, N; the paper has 4 for birds. It need not
+            be the number of boxes.
+
+    Returns:
+        `(batch,)`, float32, at least 0.
+
+    Raises:
+        ValueError: If `boxes` is not `(batch, n, 4)`, `object_area` not
+            `(batch,)` or `num_parts` not positive.
+
+    Example:
+
+    ```python
+    from keras_fgvc.losses import box_area_penalty
+
+    boxes = [[[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 0.75]]]
+    # Areas 1/4 and 1/8, a part has 1/8: 2 and 1 times as large.
+    box_area_penalty(boxes, [0.5], num_parts=4)  # [(1 + 0) / 2] = [0.5]
+    ```
+
+    An empty box adds 1 and gets no gradient: it does not grow back.
+    """
+    if not 0 < num_parts < float("inf"):
+        raise ValueError(
+            "`num_parts` must be a number above 0. "
+            f"Received: num_parts={num_parts}."
+        )
+    boxes = at_least_float32(boxes)
+    check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
+    object_area = keras_ops.cast(object_area, boxes.dtype)
+    expected = boxes.shape[:1]
+    check_shape("object_area", object_area.shape, expected, "one an image")
+    part = keras_ops.stop_gradient(
+        keras_ops.maximum(object_area, SMALLEST_OBJECT) / num_parts
+    )
+    ratio = ops.box_area(boxes) / keras_ops.expand_dims(part, 1)  # (b, n)
+    return keras_ops.mean(keras_ops.square(ratio - 1.0), axis=1)

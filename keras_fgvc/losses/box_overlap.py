@@ -1,0 +1,67 @@
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import check_in_range, check_shape
+from keras_fgvc.ops._precision import at_least_float32
+
+# Of two boxes together. A pixel of a 10,000 pixel image has 1e-8, so no box
+# that shows anything is changed, and two empty ones give 0, not 0 / 0.
+SMALLEST_AREA = 1e-12
+
+
+def box_overlap(boxes, weight: float = 1.0):
+    """Penalises boxes of one image that share area, pair by pair.
+
+    R_IOU, which keeps two proposals from showing the same part. Like the dice
+    loss, with |A| the area of a box:
+
+        loss = weight * mean over pairs A, B of |A and B| / (|A| + |B|)
+
+    It is 0 for boxes apart and weight / 2 where two are equal. The paper
+    gives it for one pair; the mean over the unordered pairs is ours, so that
+    the value does not grow with the number of boxes.
+
+    Source: "Dual Attention Fusion" (DAF) for fine-grained image
+    classification, section 3.7.1.
+
+    Args:
+        boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`. An empty box
+            overlaps nothing.
+        weight: Number of at least 0, the paper's alpha, whose value it does
+            not give. Defaults to 1.
+
+    Returns:
+        `(batch,)`, float32, from 0 to weight / 2; 0 for a single box.
+
+    Raises:
+        TypeError: If `weight` is not a number.
+        ValueError: If `boxes` is not `(batch, n, 4)` or `weight` negative.
+
+    Example:
+
+    ```python
+    from keras_fgvc.losses import box_overlap
+
+    left, middle = [0.0, 0.0, 1.0, 0.5], [0.0, 0.25, 1.0, 0.75]
+    box_overlap([[left, middle]])  # [0.25 / (0.5 + 0.5)] = [0.25]
+    ```
+
+    Boxes apart get no gradient, nor do two equal ones a direction in which to
+    part. A box inside a larger one is only made smaller, not moved:
+    `box_area_penalty` beside this loss keeps boxes of one size.
+    """
+    check_in_range("weight", weight, 0.0, float("inf"))
+    boxes = at_least_float32(boxes)
+    check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
+    first = keras_ops.expand_dims(boxes, 2)  # (b, n, 1, 4)
+    second = keras_ops.expand_dims(boxes, 1)  # (b, 1, n, 4)
+    low = keras_ops.maximum(first[..., :2], second[..., :2])
+    high = keras_ops.minimum(first[..., 2:], second[..., 2:])
+    shared = ops.box_area(keras_ops.concatenate([low, high], axis=-1))
+    total = ops.box_area(first) + ops.box_area(second)  # (b, n, n)
+    dice = shared / keras_ops.maximum(total, SMALLEST_AREA)
+    position = keras_ops.arange(keras_ops.shape(boxes)[1])
+    pairs = keras_ops.expand_dims(position, 1) < position  # each pair once
+    pairs = keras_ops.cast(pairs, boxes.dtype)
+    count = keras_ops.maximum(keras_ops.sum(pairs), 1.0)
+    return weight * keras_ops.sum(dice * pairs, axis=(1, 2)) / count

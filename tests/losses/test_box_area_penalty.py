@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_fgvc.losses import box_area_penalty
+from tests.gradients import check_gradient, compiled, gradient
+from tests.tolerances import TOLERANCES
+
+# Keras converts torch tensors in a way that NumPy 2 warns about.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+
+RNG = np.random.default_rng(5)
+LOW = RNG.uniform(0.0, 0.4, (2, 3, 2))
+BOXES = np.concatenate([LOW, LOW + RNG.uniform(0.1, 0.5, (2, 3, 2))], axis=-1)
+OBJECT = np.array([0.3, 0.7])
+
+
+def reference(boxes, object_area, num_parts):
+    values = np.zeros(len(boxes))
+    for b, image in enumerate(boxes):
+        for y_min, x_min, y_max, x_max in image:
+            area = (y_max - y_min) * (x_max - x_min)
+            ratio = area / (object_area[b] / num_parts)
+            values[b] += (ratio - 1) ** 2 / len(image)
+    return values
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))
+
+
+@pytest.mark.parametrize("num_parts", [4, 2.5])
+def test_matches_a_loop(num_parts):
+    @compiled
+    def penalty(boxes, object_area):
+        return box_area_penalty(boxes, object_area, num_parts)
+
+    found = penalty(
+        ops.convert_to_tensor(BOXES, "float32"),
+        ops.convert_to_tensor(OBJECT, "float32"),
+    )
+    np.testing.assert_allclose(
+        to_numpy(found),
+        reference(BOXES, OBJECT, num_parts),
+        **TOLERANCES["float32"],
+    )
+
+
+def test_zero_at_the_area_of_a_part_and_one_for_nothing():
+    part, empty = [0.0, 0.5, 0.25, 1.0], [0.6, 0.6, 0.4, 0.9]  # 1/8 and 0
+    found = box_area_penalty([[part, part], [empty, empty]], [0.5, 0.5], 4)
+    np.testing.assert_allclose(to_numpy(found), [0.0, 1.0], atol=1e-6)
+
+
+def test_only_the_ratio_of_areas_counts():
+    expected = to_numpy(box_area_penalty(BOXES, OBJECT, 4))
+    moved = 0.5 * BOXES[:, [2, 0, 1]] + 0.25
+    np.testing.assert_allclose(
+        to_numpy(box_area_penalty(moved, OBJECT / 4, 4)), expected, rtol=1e-5
+    )
+
+
+def test_gradient():
+    weights = np.array([0.5, -2.0])
+
+    def value(boxes):
+        values = box_area_penalty(boxes, OBJECT, 4)
+        return ops.sum(ops.cast(weights, values.dtype) * values)
+
+    check_gradient(value, BOXES, float32_on=("jax",))
+
+
+def test_no_gradient_reaches_the_object():
+    def value(boxes, object_area):
+        return ops.sum(box_area_penalty(boxes, object_area, 4))
+
+    to_boxes, to_object = gradient(value, BOXES, OBJECT)
+    assert np.all(to_boxes != 0)
+    np.testing.assert_array_equal(to_object, 0.0)
+
+
+def test_no_object_counts_as_a_hundredth_of_the_image():
+    found = to_numpy(box_area_penalty(BOXES, [0.0, 0.005], 4))
+    expected = to_numpy(box_area_penalty(BOXES, [0.01, 0.01], 4))
+    np.testing.assert_array_equal(found, expected)
+    (slopes,) = gradient(
+        lambda boxes: ops.sum(box_area_penalty(boxes, [0.0, 0.0], 4)), BOXES
+    )
+    assert np.all(np.isfinite(slopes))
+
+
+def test_an_empty_box_has_no_gradient():
+    empty = np.array([[[0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.4, 0.5]]])
+    (slopes,) = gradient(
+        lambda boxes: ops.sum(box_area_penalty(boxes, [0.5], 4)), empty
+    )
+    np.testing.assert_array_equal(slopes, 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(dtype):
+    boxes, object_area = ops.cast(BOXES, dtype), ops.cast(OBJECT, dtype)
+    found = box_area_penalty(boxes, object_area, 3)
+    assert ops.dtype(found) == "float32"
+    expected = reference(to_numpy(boxes), to_numpy(object_area), 3)
+    np.testing.assert_allclose(
+        to_numpy(found), expected, **TOLERANCES["float32"]
+    )
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"`boxes` must have shape .*n, 4"):
+        box_area_penalty(BOXES[0], OBJECT, 4)
+    message = r"`object_area` must have shape \(2,\), one an image.*\(2, 1\)"
+    with pytest.raises(ValueError, match=message):
+        box_area_penalty(BOXES, OBJECT[:, None], 4)
+    with pytest.raises(ValueError, match=r"`num_parts` must be .* above 0"):
+        box_area_penalty(BOXES, OBJECT, 0)
