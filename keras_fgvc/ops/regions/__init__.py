@@ -8,23 +8,31 @@ precision: in bfloat16 a pixel of a 448 pixel image could not be told from its
 neighbour. A box with `y_max <= y_min` or `x_max <= x_min` is empty.
 """
 
+from keras_fgvc.ops.regions.anchors import anchor_boxes, decode_boxes
 from keras_fgvc.ops.regions.boxes import (
     box_area,
     box_iou,
     non_max_suppression,
 )
 from keras_fgvc.ops.regions.heatmaps import heatmap_to_box, minmax_normalize
+from keras_fgvc.ops.regions.isolation import isolate_boxes
+from keras_fgvc.ops.regions.masks import box_masks, saliency_map
 from keras_fgvc.ops.regions.sampling import crop_and_resize, roi_align
 from keras_fgvc.ops.regions.windows import gather_windows, window_boxes
 
 __all__ = [
+    "anchor_boxes",
     "box_area",
     "box_iou",
+    "box_masks",
     "crop_and_resize",
+    "decode_boxes",
     "gather_windows",
     "heatmap_to_box",
+    "isolate_boxes",
     "minmax_normalize",
     "non_max_suppression",
     "roi_align",
+    "saliency_map",
     "window_boxes",
 ]

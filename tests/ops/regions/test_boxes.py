@@ -142,6 +142,69 @@ def test_nms_matches_greedy_search(iou_threshold, max_boxes):
         )
 
 
+def degenerate_boxes(generator, count):
+    """Corners on a coarse grid, in any order: half of them hold nothing."""
+    grid = generator.integers(0, 5, (count, 4)) / 4
+    special = [
+        [0.0, 0.0, 0.0, 0.0],  # of no size, twice
+        [0.0, 0.0, 0.0, 0.0],
+        [0.25, 0.5, 0.25, 0.75],  # a line
+        [0.75, 0.75, 0.25, 0.25],  # inverted both ways, so of positive product
+        [0.25, 0.75, 0.5, 0.25],  # inverted one way
+        [0.0, 0.0, 0.5, 0.5],  # three that touch
+        [0.0, 0.5, 0.5, 1.0],
+        [0.5, 0.0, 1.0, 0.5],
+        [0.0, 0.0, 1.0, 1.0],  # identical, twice
+        [0.0, 0.0, 1.0, 1.0],
+    ]
+    return generator.permutation(np.concatenate([grid, special]))
+
+
+@pytest.mark.parametrize("iou_threshold", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_nms_of_degenerate_boxes_matches_greedy_search(seed, iou_threshold):
+    generator = np.random.default_rng(seed)
+    boxes = degenerate_boxes(generator, 13).astype("float32")
+    scores = generator.permutation(len(boxes)).astype("float32")
+    scores[generator.choice(len(boxes), 5, replace=False)] = -np.inf
+    indices, valid = non_max_suppression(
+        boxes[None], scores[None], len(boxes), iou_threshold
+    )
+    expected = reference_nms(boxes, scores, len(boxes), iou_threshold)
+    np.testing.assert_array_equal(ops.convert_to_numpy(indices)[0], expected[0])
+    np.testing.assert_array_equal(ops.convert_to_numpy(valid)[0], expected[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nms_of_equal_scores_keeps_the_same_set(seed):
+    """Among boxes far apart, each drawn up to three times."""
+    generator = np.random.default_rng(seed)
+    cells = np.array(
+        [[y, x, y + 0.25, x + 0.25] for y in (0, 0.25, 0.5) for x in (0, 0.5)]
+    )
+    boxes = np.concatenate([cells, cells[:4], cells[:2]]).astype("float32")
+    boxes = generator.permutation(boxes)
+    scores = np.full(len(boxes), 0.5, "float32")
+    scores[generator.choice(len(boxes), 3, replace=False)] = -np.inf
+    indices, valid = non_max_suppression(
+        boxes[None], scores[None], len(boxes), 0.25
+    )
+    chosen, found = reference_nms(boxes, scores, len(boxes), 0.25)
+    np.testing.assert_array_equal(ops.convert_to_numpy(valid)[0], found)
+    kept = ops.convert_to_numpy(indices)[0][found]
+    # Which of two identical boxes it is, backends may answer differently.
+    expected = sorted(map(tuple, boxes[np.array(chosen)[found]]))
+    assert sorted(map(tuple, boxes[kept])) == expected
+
+
+def test_nms_of_scores_all_minus_infinity_finds_nothing():
+    boxes = random_boxes(2, 5).astype("float32")
+    scores = np.full((2, 5), -np.inf, "float32")
+    indices, valid = non_max_suppression(boxes, scores, 3, 0.25)
+    np.testing.assert_array_equal(ops.convert_to_numpy(indices), 0)
+    assert not ops.convert_to_numpy(valid).any()
+
+
 def test_nms_chooses_no_box_twice():
     # Empty boxes overlap nothing, not even themselves.
     indices, valid = non_max_suppression(
