@@ -26,7 +26,8 @@ class Case:
         layer: The class.
         arguments: Constructor arguments.
         inputs: Makes the NumPy inputs of one call, a tuple.
-        trains: Names of the weights one step of `fit` must move.
+        trains: Names of the weights one step of `fit` must move, with the
+            sublayer in front where the name alone would be of several.
         takes_list: Whether the inputs are one list argument.
         dtype_kept: Whether outputs have the compute dtype.
     """
@@ -119,11 +120,12 @@ def check_fit(case):
     targets = np.full((len(inputs[0]), 1), 3.0, "float32")
     history = model.fit(list(inputs), targets, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
+    trains = tuple(f"/{name}" for name in case.trains)
     for weight in layer.weights:
         moved = not np.array_equal(
             before[weight.path], keras.ops.convert_to_numpy(weight)
         )
-        should = weight.name in case.trains
+        should = f"/{weight.path}".endswith(trains)
         assert moved == should, f"{weight.path} moved: {moved}"
 
 
@@ -182,13 +184,15 @@ def _flat(outputs):
 
 
 def _model(case, inputs):
-    """A functional model `(batch, 1)` on the layer's first output."""
+    """A functional model `(batch, 1)` on the layer's floating outputs."""
     symbolic = [keras.Input(x.shape[1:], dtype=str(x.dtype)) for x in inputs]
     layer = case.layer(**case.arguments)
-    output = _flat(_call(case, layer, symbolic, convert=False))[0]
-    if len(output.shape) == 0:  # a loss: the same number for every image
-        output = output + 0.0 * keras.ops.sum(symbolic[0], axis=-1)
-    output = keras.layers.Reshape((-1,))(output)
+    outputs = _flat(_call(case, layer, symbolic, convert=False))
+    outputs = [x for x in outputs if "float" in x.dtype]
+    if len(outputs[0].shape) == 0:  # a loss: the same number for every image
+        outputs = [outputs[0] + 0.0 * keras.ops.sum(symbolic[0], axis=-1)]
+    flat = [keras.layers.Reshape((-1,))(x) for x in outputs]
+    output = flat[0] if len(flat) == 1 else keras.ops.concatenate(flat, axis=1)
     return keras.Model(symbolic, keras.layers.Dense(1)(output)), layer
 
 

@@ -20,6 +20,16 @@ def features_and_boxes(rng):
     return (*features(rng), boxes)
 
 
+def fine_and_coarse(rng):
+    shapes = ((2, 5, 7, 3), (2, 3, 4, 2))
+    return tuple(rng.uniform(0, 1, s).astype("float32") for s in shapes)
+
+
+def two_cells_and_one(rng):
+    shapes = ((2, 1, 2, 3), (2, 1, 1, 2))
+    return tuple(rng.uniform(0, 1, s).astype("float32") for s in shapes)
+
+
 def embeddings_and_labels(rng):
     embeddings = rng.normal(size=(7, 5)).astype("float32")
     return embeddings, rng.integers(0, 3, 7).astype("int32")
@@ -40,9 +50,29 @@ def heads(rng):
     return tuple(rng.normal(size=s).astype("float32") for s in shapes)
 
 
+def features_and_saliency(rng):
+    saliency = rng.uniform(0, 1, (2, 11, 13, 2)).astype("float32")
+    return (*features(rng), saliency)
+
+
+def class_scores(rng):
+    return tuple(rng.normal(size=(2, 5)).astype("float32") for _ in range(3))
+
+
+def images_and_boxes(rng):
+    _, boxes = features_and_boxes(rng)
+    return rng.uniform(0, 255, (2, 5, 7, 3)).astype("float32"), boxes
+
+
 def images(rng):
     return (rng.uniform(0, 255, (2, 31, 37, 3)).astype("float32"),)
 
+
+def channels_in_pairs(rng):
+    return (rng.uniform(-1, 1, (2, 5, 7, 6)).astype("float32"),)
+
+
+NORMALIZED = ("gamma", "beta", "moving_mean", "moving_variance")
 
 CASES = {
     "GlobalKMaxPooling": Case(
@@ -61,6 +91,12 @@ CASES = {
         layers.PartCrop,
         {"output_size": (3, 2), "source": "features"},
         features_and_boxes,
+        takes_list=True,
+    ),
+    "ProposalViews": Case(
+        layers.ProposalViews,
+        {"noise_stddev": 20.0, "blur_sigma": 0.2, "seed": 5},
+        images_and_boxes,
         takes_list=True,
     ),
     "ClassMeanEmbeddingLoss": Case(
@@ -139,6 +175,44 @@ CASES = {
         trains=("kernel", "bias"),
         dtype_kept=False,
     ),
+    "PartAttentionFilter": Case(
+        layers.PartAttentionFilter,
+        {"filters": 5, "kernel_size": 1},
+        features_and_saliency,
+        # The first step finds zeros behind the hidden maps.
+        trains=("mask_kernel", "mask_bias"),
+        takes_list=True,
+    ),
+    "ClassScoreFusion": Case(
+        layers.ClassScoreFusion,
+        {"num_classes": 5},
+        class_scores,
+        trains=("kernel", "bias"),
+        takes_list=True,
+    ),
+    "LocationHeatmap": Case(
+        layers.LocationHeatmap,
+        {"size": (4, 3)},
+        fine_and_coarse,
+        takes_list=True,
+    ),
+    "SaliencyPartProposals": Case(
+        layers.SaliencyPartProposals,
+        {
+            # More than the 4 small anchors of the first level: both learn.
+            "num_parts": 5,
+            "filters": 5,
+            "cells": 0.1,
+            "scales": (1.5,),
+            "ratios": (0.2, 5.0),
+            "iou_threshold": 0.3,
+            "hold_features": False,
+        },
+        two_cells_and_one,
+        trains=("kernel", "bias"),
+        takes_list=True,
+        dtype_kept=False,
+    ),
     "LocalizationModule": Case(
         layers.LocalizationModule,
         {
@@ -150,6 +224,24 @@ CASES = {
         images,
         trains=("kernel", "bias"),
         dtype_kept=False,
+    ),
+    "GroupBilinear": Case(
+        layers.GroupBilinear,
+        {"groups": 2, "filters": 7, "codes": False},
+        channels_in_pairs,
+    ),
+    "SemanticGrouping": Case(
+        layers.SemanticGrouping,
+        {"groups": 2, "filters": 4, "grouping_weight": 0.5},
+        features,
+        trains=("kernel", *NORMALIZED),
+    ),
+    "DeepBilinearTransformation": Case(
+        layers.DeepBilinearTransformation,
+        {"groups": 2, "filters": 8, "grouping_weight": 0.5},
+        features,
+        # The grouping's gamma waits: its loss does not see how long maps are.
+        trains=("kernel", "residual/gamma", *NORMALIZED[1:]),
     ),
 }
 

@@ -1,0 +1,245 @@
+import keras
+from keras import ops as keras_ops
+
+from keras_fgvc import ops
+from keras_fgvc._checks import (
+    check_in_range,
+    check_positive_int,
+)
+from keras_fgvc.layers._feature_pyramid import FeaturePyramid
+from keras_fgvc.ops._resizing import resize_nearest
+from keras_fgvc.ops.regions.anchors import (
+    ANCHOR_RATIOS,
+    ANCHOR_SCALES,
+    check_anchors,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class SaliencyPartProposals(keras.layers.Layer):
+    """Proposes the boxes of the most telling parts of an object.
+
+    A detector that no box has to teach: a feature pyramid over the maps of a
+    backbone, and heads shared by its levels that give each anchor a score s
+    and four deltas t,
+
+        hidden = relu(conv_3x3(level)),
+        s = conv_1x1(hidden),    box = decode(conv_1x1(hidden), anchor)
+
+    Anchors centred on the foreground of a location heat map are candidates.
+    The best by score that overlap each other by `iou_threshold` at most are
+    the proposals. What orders the scores is a ranking loss against how well
+    each part alone is recognised; what moves the boxes, losses on their
+    overlap and area. Gradients reach the heads through the chosen ones only.
+
+    Source: "Dual Attention Fusion" (DAF) for fine-grained image
+    classification, section 3.3; without boxes as in Yang et al., "Learning to
+    Navigate for Fine-grained Classification", ECCV 2018,
+    https://arxiv.org/abs/1809.00287; heads as in Ren et al., "Faster R-CNN",
+    NeurIPS 2015, https://arxiv.org/abs/1506.01497. DAF does not give filters,
+    anchors or the rule for the foreground: these are ours, see
+    `ops.anchor_boxes` and `ops.foreground`. The deltas' convolution starts at
+    zero, so the first boxes are the anchors, clipped to the image.
+
+    Args:
+        num_parts: Integer, number of proposals (M). Defaults to 3.
+        filters: Channels of the pyramid and of the heads. Defaults to 128.
+        cells: Side of a square anchor of scale 1, in cells of its level.
+            Defaults to 6.0.
+        scales: Tuple of factors of the side. Defaults to 1, 2^(1/3) and
+            2^(2/3).
+        ratios: Tuple of heights over widths. Defaults to 2/3, 1 and 3/2.
+        iou_threshold: Intersection over union still allowed between two
+            proposals, 0 to 1. Defaults to 0.25.
+        hold_features: Whether to keep the gradients of the proposals out of
+            the feature maps, as NTS-Net does, so that the ranking does not
+            disturb the classifier; DAF is silent. Defaults to `True`.
+        **kwargs: `name`, `dtype` and the like, as for any Keras layer.
+
+    Call arguments:
+        feature_maps: List of feature maps from fine to coarse (strides 8, 16
+            and 32 in the paper), as many at each call.
+        heatmap: Location heat map, see `LocationHeatmap`. A cell's anchors
+            are candidates where the heat map's cell under its centre is
+            foreground. Without one, or where the foreground holds no centre,
+            every anchor is a candidate.
+        return_candidates: Whether what was chosen from comes back too.
+            Defaults to `False`.
+
+    Input shape:
+        feature_maps `(batch, height_i, width_i, channels_i)`; heatmap
+        `(batch, height, width, maps)`, of any size. All but the channels may
+        be unknown.
+
+    Output shape:
+        A pair, both float32 and best first: boxes `(batch, num_parts, 4)`,
+        `[y_min, x_min, y_max, x_max]` from 0 to 1 of the image, and their
+        scores `(batch, num_parts)`. Where fewer boxes are left, the best is
+        repeated at the end. With `return_candidates` also the boxes
+        `(batch, n, 4)` and scores `(batch, n)` of all anchors, level by
+        level, the score -inf where an anchor is no candidate.
+
+    Raises:
+        ValueError: If an argument is not as described, `feature_maps` is not
+            a list of maps from fine to coarse, or `heatmap` does not have
+            four axes.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_fgvc.layers import LocationHeatmap, SaliencyPartProposals
+
+    maps = [keras.Input((28, 28, 64)), keras.Input((14, 14, 128))]
+    heatmap = LocationHeatmap()(maps)
+    boxes, scores = SaliencyPartProposals(3)(maps, heatmap)  # (None, 3, 4)
+    ```
+    """
+
+    def __init__(
+        self,
+        num_parts: int = 3,
+        *,
+        filters: int = 128,
+        cells: float = 6.0,
+        scales=ANCHOR_SCALES,
+        ratios=ANCHOR_RATIOS,
+        iou_threshold: float = 0.25,
+        hold_features: bool = True,
+        **kwargs,
+    ):
+        # A heat map is compared as it is, the convolutions cast their own.
+        super().__init__(autocast=False, **kwargs)
+        check_positive_int("num_parts", num_parts)
+        check_positive_int("filters", filters)
+        check_anchors(cells, scales, ratios)
+        check_in_range("iou_threshold", iou_threshold, 0.0, 1.0)
+        self.num_parts = num_parts
+        self.filters = filters
+        self.cells = cells
+        self.scales = tuple(scales)
+        self.ratios = tuple(ratios)
+        self.iou_threshold = iou_threshold
+        self.hold_features = hold_features
+
+    @property
+    def _anchors_per_cell(self):
+        return len(self.scales) * len(self.ratios)
+
+    def build(self, feature_maps_shape, heatmap_shape=None):
+        self.pyramid = FeaturePyramid(
+            self.filters, dtype=self.dtype_policy, name="pyramid"
+        )
+        self.pyramid.build(feature_maps_shape)
+        level = (None, None, None, self.filters)
+        self.hidden = self._convolution(
+            self.filters, 3, "hidden", activation="relu"
+        )
+        self.hidden.build(level)
+        self.score = self._convolution(self._anchors_per_cell, 1, "score")
+        self.score.build(level)
+        self.deltas = self._convolution(
+            4 * self._anchors_per_cell, 1, "deltas", kernel_initializer="zeros"
+        )
+        self.deltas.build(level)
+
+    def _convolution(self, filters, kernel_size, name, **options):
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            dtype=self.dtype_policy,
+            name=name,
+            **options,
+        )
+
+    def call(self, feature_maps, heatmap=None, return_candidates=False):
+        if self.hold_features:
+            feature_maps = [keras_ops.stop_gradient(x) for x in feature_maps]
+        levels = self.pyramid(feature_maps)
+        sizes = [keras_ops.shape(level)[1:3] for level in levels]
+        boxes, scores = self._predict(levels, sizes)
+        ranked = scores
+        if heatmap is not None:
+            inside = self._on_foreground(heatmap, sizes)
+            ranked = keras_ops.where(inside, scores, -float("inf"))
+        indices, valid = ops.non_max_suppression(
+            boxes, ranked, self.num_parts, self.iou_threshold
+        )
+        indices = keras_ops.where(valid, indices, indices[:, :1])
+        chosen = (
+            keras_ops.take_along_axis(boxes, indices[..., None], axis=1),
+            keras_ops.take_along_axis(scores, indices, axis=1),
+        )
+        return (*chosen, boxes, ranked) if return_candidates else chosen
+
+    def _predict(self, levels, sizes):
+        """Boxes (b, n, 4) and scores (b, n) of all anchors, float32."""
+        scores, deltas, anchors = [], [], []
+        for level, (height, width) in zip(levels, sizes, strict=True):
+            hidden = self.hidden(level)
+            count = height * width * self._anchors_per_cell
+            scores.append(keras_ops.reshape(self.score(hidden), (-1, count)))
+            deltas.append(
+                keras_ops.reshape(self.deltas(hidden), (-1, count, 4))
+            )
+            anchors.append(
+                ops.anchor_boxes(
+                    height,
+                    width,
+                    cells=self.cells,
+                    scales=self.scales,
+                    ratios=self.ratios,
+                )
+            )
+        deltas = keras_ops.concatenate(deltas, axis=1)
+        boxes = ops.decode_boxes(deltas, keras_ops.concatenate(anchors, axis=0))
+        scores = keras_ops.concatenate(scores, axis=1)
+        return boxes, keras_ops.cast(scores, "float32")
+
+    def _on_foreground(self, heatmap, sizes):
+        """Whether each anchor's centre is on the foreground, (b, n)."""
+        foreground = ops.foreground(heatmap)[..., None]  # (b, h, w, 1)
+        levels = []
+        for height, width in sizes:
+            cells = resize_nearest(foreground, height, width)
+            count = height * width * self._anchors_per_cell
+            anchors = cells * keras_ops.ones(self._anchors_per_cell)
+            levels.append(keras_ops.reshape(anchors, (-1, count)))
+        inside = keras_ops.concatenate(levels, axis=1) > 0.5
+        # A foreground between the centres would leave nothing to choose.
+        found = keras_ops.any(inside, axis=1, keepdims=True)
+        return keras_ops.logical_or(inside, keras_ops.logical_not(found))
+
+    def compute_output_shape(self, feature_maps_shape, heatmap_shape=None):
+        batch = feature_maps_shape[0][0]
+        return (batch, self.num_parts, 4), (batch, self.num_parts)
+
+    def compute_output_spec(
+        self, feature_maps, heatmap=None, return_candidates=False
+    ):
+        shapes = self.compute_output_shape([x.shape for x in feature_maps])
+        if return_candidates:
+            count = self._count([x.shape[1:3] for x in feature_maps])
+            batch = shapes[0][0]
+            shapes = (*shapes, (batch, count, 4), (batch, count))
+        return tuple(keras.KerasTensor(s, "float32") for s in shapes)
+
+    def _count(self, sizes):
+        """Number of all anchors, None where a size is unknown."""
+        if any(None in size for size in sizes):
+            return None
+        cells = sum(height * width for height, width in sizes)
+        return cells * self._anchors_per_cell
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_parts": self.num_parts,
+            "filters": self.filters,
+            "cells": self.cells,
+            "scales": self.scales,
+            "ratios": self.ratios,
+            "iou_threshold": self.iou_threshold,
+            "hold_features": self.hold_features,
+        }
