@@ -6,10 +6,15 @@
 
 Multiply-adds are half of what TensorFlow's profiler counts as floating-point
 operations of one image's prediction. Times are of one prediction and one
-training step (SGD), all models in turn in one process; quote the ratios.
-Every method pools the backbone's last map, so that nothing but the method
-differs. TensorFlow backend only.
+training step (SGD), all models in turn in one process; memory is what the
+first training step adds to the peak resident size of a process of its own
+(Linux). Quote the ratios. Every method pools the backbone's last map, so that
+nothing but the method differs. TensorFlow backend only.
 """
+
+import resource
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -24,27 +29,59 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
 flags.DEFINE_integer("image_size", 448, "Side of the images, in pixels.")
 flags.DEFINE_list(
-    "methods", ["ELoPE", "PainlessAttention", "Coarse2Fine"], "Of models."
+    "methods",
+    ["ELoPE", "PainlessAttention", "Coarse2Fine", "FCAN", "DAF", "DAF student"],
+    "Names in this file.",
 )
+flags.DEFINE_boolean("memory", True, "Measure memory, one process for each.")
+flags.DEFINE_string("memory_of", None, "Used by the child processes.")
 flags.DEFINE_integer("classes", 200, "Number of classes.")
 flags.DEFINE_integer("batch_size", 4, "Images a step.")
 flags.DEFINE_integer("rounds", 7, "Rounds to take medians over.")
 
 
-def make_models():
+def make_model(name):
+    """A model by its name in the table, compiled."""
     size = {"image_size": FLAGS.image_size}
-    options = {"ELoPE": size, "Coarse2Fine": {**size, "tap": 32}}
-    made = {}
-    for name in ("Baseline", *FLAGS.methods):
-        model = getattr(models, name)(
-            FLAGS.backbone, FLAGS.classes, **options.get(name, {})
-        )
-        if name == "ELoPE":
-            # The stage that costs most: localiser on, rank weights trained.
-            model.begin_stage("weighted")
-        model.compile(keras.optimizers.SGD(1e-6))
-        made[name] = model
-    return made
+    options = {
+        "ELoPE": size,
+        "Coarse2Fine": {**size, "tap": 32},
+        "FCAN": {**size, "crop_size": FLAGS.image_size, "part_sizes": (3, 5)},
+        "DAF": size,
+        "DAF student": {**size, "teacher": False},
+    }
+    model = getattr(models, name.partition(" ")[0])(
+        FLAGS.backbone, FLAGS.classes, **options.get(name, {})
+    )
+    if name == "ELoPE":
+        # The stage that costs most: localiser on, rank weights trained.
+        model.begin_stage("weighted")
+    model.compile(keras.optimizers.SGD(1e-6))
+    return model
+
+
+def make_batch():
+    shape = (FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, shape).astype("float32")
+    return images, rng.integers(0, FLAGS.classes, FLAGS.batch_size)
+
+
+def megabytes_of_a_step(name):
+    """What a process that knows nothing else needs for a training step."""
+    command = [sys.executable, *sys.argv, f"--memory_of={name}"]
+    output = subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout
+    return float(output.split()[-1])
+
+
+def print_megabytes(name):
+    model, batch = make_model(name), make_batch()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    model.train_on_batch(*batch)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print((after - before) / 1024)
 
 
 def multiply_adds(model):
@@ -79,11 +116,10 @@ def row(label, values, form):
 
 
 def main(_):
-    made = make_models()
-    shape = (FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, shape).astype("float32")
-    labels = rng.integers(0, FLAGS.classes, FLAGS.batch_size)
+    if FLAGS.memory_of:
+        return print_megabytes(FLAGS.memory_of)
+    made = {name: make_model(name) for name in ("Baseline", *FLAGS.methods)}
+    images, labels = make_batch()
     print(
         f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
         f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}\n"
@@ -103,6 +139,9 @@ def main(_):
         for name, m in made.items()
     }
     row("training step, s", median_seconds(train, FLAGS.rounds), "{:.3f}")
+    if FLAGS.memory:
+        sizes = {name: megabytes_of_a_step(name) for name in made}
+        row("its memory, MB", sizes, "{:.0f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the scripts of the papers share: flags, stages, figures, a picture.
 
-Run one of `elope.py`, `painless_attention.py`, `coarse2fine.py`, `fcan.py`.
+Run one of `elope.py`, `painless_attention.py`, `coarse2fine.py`, `fcan.py`,
+`daf.py`.
 """
 
 import dataclasses
@@ -39,8 +40,8 @@ def make_recipe():
     recipe = recipes.get(FLAGS.recipe)
     names = ("image_size", "load_size", "batch_size")
     sizes = {n: FLAGS[n].value for n in names if FLAGS[n].value}
-    # At the commas between arguments, not at those inside a list.
-    found = re.findall(r"(\w+)=(\[.*?\]|[^,]+)", FLAGS.arguments)
+    # At the commas between arguments, not at those inside a list or a dict.
+    found = re.findall(r"(\w+)=(\[.*?\]|{.*?}|[^,]+)", FLAGS.arguments)
     arguments = {name: json.loads(value) for name, value in found}
     recipe = recipe.replace(arguments=arguments, **sizes)
     if FLAGS.baseline:  # it looks at whole images, at the size of the others

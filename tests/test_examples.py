@@ -125,6 +125,35 @@ def test_fcan_its_table_and_its_picture(tmp_path):
     assert (model.part_sizes, model.tap) == ((1, 2), 8)
 
 
+def test_daf_its_figures_and_its_picture(tmp_path):
+    write_folder(tmp_path / "photos")
+    paths = sorted((tmp_path / "photos").glob("test/*/*.png"))
+    names = [p.relative_to(tmp_path / "photos").as_posix() for p in paths]
+    points = np.tile(np.float32([[16, 16, 1], [1, 1, 0]]), (len(names), 1, 1))
+    np.savez(tmp_path / "points.npz", path=names, parts_xyv=points)
+    flags = (
+        "--data=photos",
+        "--backbone=mobilenet_v2",
+        "--image_size=32",
+        "--load_size=32",
+        "--batch_size=4",
+        "--epochs=classifier=1",
+        '--arguments=num_parts=2,term_weights={"hint":0,"grouping":0.2}',
+        "--points=points.npz",
+        "--verbose=0",
+    )
+    output = run("daf.py", *flags, "--workdir=run", cwd=tmp_path)
+    for name in ("student", "teacher", "fusion"):
+        assert f"test, {name}: top-1" in output
+    assert "test: KL(teacher, student)" in output
+    assert "of the parts hold a point of the object" in output
+    assert (tmp_path / "run" / "parts.png").stat().st_size > 1000
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert model.num_parts == 2
+    assert model.loss_weights["grouping"] == 0.2
+    assert "hint" not in model.loss_weights
+
+
 def test_painless_attention_and_its_picture(tmp_path):
     write_folder(tmp_path / "photos")
     output = run(

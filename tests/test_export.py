@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_fgvc import data, export
 from keras_fgvc.models import (
+    DAF,
     FCAN,
     Baseline,
     Coarse2Fine,
@@ -150,6 +151,12 @@ def test_baseline(tmp_path):
             tap=8,
             classifier_tap=8,
         ),
+        lambda: DAF(
+            tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11
+        ),
+        lambda: DAF(
+            tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11
+        ).student_model(),
         lambda: Coarse2Fine(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8),
         lambda: Coarse2Fine(
             tiny.backbone(),

@@ -5,9 +5,12 @@ from tests import tiny
 
 # The tiny backbone ends at stride 8.
 PLACES = {
-    "PainlessAttention": {"attend_at": (4, 8)},
-    "Coarse2Fine": {"image_size": 32},
-    "FCAN": {"image_size": 64, "classifier_tap": 8},
+    "Baseline": {"tap": 8},
+    "ELoPE": {"tap": 8},
+    "PainlessAttention": {"attend_at": (4, 8), "tap": 8},
+    "Coarse2Fine": {"image_size": 32, "tap": 8},
+    "FCAN": {"image_size": 64, "tap": 8, "classifier_tap": 8},
+    "DAF": {"image_size": 32, "taps": (4, 8), "groups": 11},
 }
 
 
@@ -16,8 +19,8 @@ def test_recipe_fits_its_method(name):
     recipe = recipes.get(name)
     assert recipe.name == name
     method = getattr(models, recipe.method)
-    places = PLACES.get(recipe.method, {})
-    model = method(tiny.backbone(), 3, tap=8, **places, **recipe.arguments)
+    places = PLACES[recipe.method]
+    model = method(tiny.backbone(), 3, **places, **recipe.arguments)
     assert tuple(stage.name for stage in recipe.stages) == model.stages
     for key, value in recipe.arguments.items():
         assert getattr(model, key) == value
@@ -131,3 +134,14 @@ def test_fcan_paper_holds_section_5_1():
     # What the paper does not use is off by default.
     assert (model.reward, model.condition) == ("greedy", True)
     assert (model.moving_baseline, model.entropy_weight) == (False, 0.0)
+
+
+def test_daf_paper_holds_sections_3_7_and_4_2():
+    recipe = recipes.get("daf-paper")
+    (stage,) = recipe.stages
+    assert (stage.optimizer, stage.learning_rate) == ("sgd", 0.01)
+    assert (stage.step_epochs, stage.step_factor) == (50, 0.5)
+    assert (stage.weight_decay, recipe.image_size) == (1e-4, 448)
+    model = models.DAF(tiny.backbone(), 3, **PLACES["DAF"], **recipe.arguments)
+    assert (model.num_parts, model.parts_per_object) == (3, 4.0)
+    assert (model.iou_threshold, model.batch_norm) == (0.25, "train")

@@ -85,7 +85,9 @@ def build(
     return model
 
 
-def clone_stem(model: keras.Model, tap: int | str) -> keras.Model:
+def clone_stem(
+    model: keras.Model, tap: int | str, name: str | None = None
+) -> keras.Model:
     """Copies a backbone's first layers, up to one tap, as a model of its own.
 
     The copy starts with the same values and the same preprocessing, and
@@ -94,9 +96,10 @@ def clone_stem(model: keras.Model, tap: int | str) -> keras.Model:
     Args:
         model: a model that `build` returned.
         tap: stride or layer name of the copy's output.
+        name: name of the copy; default that of `model` with `_stem` behind.
 
     Returns:
-        A functional `keras.Model`, named as `model` with `_stem` behind.
+        A functional `keras.Model`.
 
     Raises:
         ValueError: if `model` has no such tap.
@@ -111,9 +114,8 @@ def clone_stem(model: keras.Model, tap: int | str) -> keras.Model:
     assert stem.output.shape == (None, None, None, 144)
     ```
     """
-    return clone(
-        _truncate(model, (tap,), f"{model.name}_stem"), f"{model.name}_stem"
-    )
+    name = name or f"{model.name}_stem"
+    return clone(_truncate(model, (tap,), name), name)
 
 
 def clone(model: keras.Model, name: str) -> keras.Model:

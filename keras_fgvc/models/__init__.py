@@ -3,11 +3,13 @@
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.baseline import Baseline
 from keras_fgvc.models.coarse2fine import Coarse2Fine
+from keras_fgvc.models.daf import DAF
 from keras_fgvc.models.elope import ELoPE
 from keras_fgvc.models.fcan import FCAN
 from keras_fgvc.models.painless_attention import PainlessAttention
 
 __all__ = [
+    "DAF",
     "FCAN",
     "Baseline",
     "Coarse2Fine",

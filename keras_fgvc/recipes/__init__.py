@@ -6,14 +6,20 @@ and few epochs. Nothing else in the package carries a number of a paper.
 """
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.recipes import coarse2fine, elope, fcan, painless_attention
+from keras_fgvc.recipes import (
+    coarse2fine,
+    daf,
+    elope,
+    fcan,
+    painless_attention,
+)
 from keras_fgvc.recipes.base import Recipe, Stage
 
 __all__ = ["Recipe", "Stage", "available", "get"]
 
 _BY_NAME = {
     recipe.name: recipe
-    for module in (elope, coarse2fine, painless_attention, fcan)
+    for module in (elope, coarse2fine, painless_attention, fcan, daf)
     for recipe in module.RECIPES
 }
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc.models import (
+    DAF,
     FCAN,
     Baseline,
     Coarse2Fine,
@@ -23,6 +24,10 @@ METHODS = {
         {**SIZED, "crop_size": 24, "part_sizes": (2,), "classifier_tap": 8},
     ),
     "Coarse2Fine": (Coarse2Fine, {**SIZED, "num_maps": 2}),
+    "DAF": (
+        DAF,
+        {"image_size": tiny.SIZE, "taps": (4, 8), "groups": 11},
+    ),
     "WS-DAN": (
         Coarse2Fine,
         {**SIZED, "num_maps": 2, "augment": "crop_drop"},

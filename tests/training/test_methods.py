@@ -66,6 +66,20 @@ def fcan(rounds=1):
     return model, recipe.replace(stages=stages).with_rounds(rounds)
 
 
+def daf():
+    recipe = recipes.get("daf-short").replace(
+        image_size=tiny.SIZE, load_size=tiny.SIZE, batch_size=4
+    )
+    model = models.DAF(
+        tiny.backbone(),
+        tiny.NUM_CLASSES,
+        image_size=tiny.SIZE,
+        taps=(4, 8),
+        groups=11,
+    )
+    return model, recipe.with_epochs(classifier=3)
+
+
 def train(make, workdir):
     keras.backend.clear_session()  # the same layer names each time
     keras.utils.set_random_seed(3)
@@ -77,7 +91,7 @@ def train(make, workdir):
 # Whoever is killed closes no file.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("make", [painless, coarse2fine, wsdan])
+@pytest.mark.parametrize("make", [painless, coarse2fine, wsdan, daf])
 def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
     """Both optimizers, both random streams and the centres are restored."""
     whole, expected = train(make, tmp_path / "whole")

@@ -1,0 +1,157 @@
+"""DAF on a folder of photographs.
+
+    python examples/daf.py --data=FOLDER --backbone=resnet50 \
+        --weights=imagenet --recipe=daf-paper --workdir=runs/birds
+    python examples/daf.py ... --row=heatmap
+
+See elope.py for what FOLDER holds. --row is a row of the paper's Table 3:
+baseline, proposals, heatmap, teacher (without distillation) or complete. It
+prints what student, teacher and fusion each reach, how far student and
+teacher are apart, with --points=FILE how many of the proposed parts hold a
+point of the object, and draws WORKDIR/parts.png: test images with their
+parts, heat map and saliency map, and the views that judge the parts.
+
+--points takes an .npz file with `path`, the images' paths in FOLDER, and
+`parts_xyv`, `(images, points, 3)`: x, y in pixels and whether it is visible.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+from absl import app, flags
+from paper_run import run, sample_images
+
+from keras_fgvc import layers, ops, visualization
+
+FLAGS = flags.FLAGS
+FLAGS.set_default("recipe", "daf-short")
+flags.mark_flag_as_required("data")
+ROWS = {
+    "baseline": "",
+    "proposals": "heatmap=false,teacher=false",
+    "heatmap": "teacher=false",
+    "teacher": "distill=false",
+    "complete": "",
+}
+flags.DEFINE_enum("row", "complete", list(ROWS), "Row of Table 3.")
+flags.DEFINE_string("points", None, "Where the objects' points are.")
+BATCH_SIZE, NUM_PICTURES, RANDOM_BOXES = 32, 5, 100
+
+
+def main(_):
+    FLAGS.baseline = FLAGS.baseline or FLAGS.row == "baseline"
+    FLAGS.arguments = ",".join(filter(None, [ROWS[FLAGS.row], FLAGS.arguments]))
+    model, images, recipe = run()
+    if FLAGS.baseline:
+        return
+    for split in ("validation", "test"):
+        outputs, labels = predict(model, images, split, recipe.load_size)
+        report(split, outputs, labels)
+    if FLAGS.points:
+        report_points(images.subset("test"), outputs["part_boxes"])
+    show_parts(model, images, recipe.load_size)
+
+
+def predict(model, images, split, size):
+    """The outputs and labels of a whole split."""
+    outputs, labels = [], []
+    batches = images.batches(split, image_size=size, batch_size=BATCH_SIZE)
+    for pixels, truth in batches.as_numpy_iterator():
+        outputs.append(model.predict_on_batch(pixels))
+        labels.append(truth)
+    names = outputs[0]
+    joined = {n: np.concatenate([o[n] for o in outputs]) for n in names}
+    return joined, np.concatenate(labels)
+
+
+def report(split, outputs, labels):
+    """Prints each one's accuracy, and what student and teacher disagree on."""
+    for name in ("student", "teacher", "fusion"):
+        if f"{name}_logits" in outputs:
+            right = outputs[f"{name}_logits"].argmax(axis=1) == labels
+            print(f"{split}, {name}: top-1 {right.mean():.4f}")
+    if "teacher_logits" in outputs:
+        teacher, student = (
+            keras.ops.log_softmax(outputs[f"{name}_logits"])
+            for name in ("teacher", "student")
+        )
+        apart = keras.ops.exp(teacher) * (teacher - student)
+        apart = float(keras.ops.mean(keras.ops.sum(apart, axis=1)))
+        print(f"{split}: KL(teacher, student) {apart:.4f}")
+
+
+def report_points(examples, boxes):
+    """Prints how many boxes hold a visible point, and how many would."""
+    points = read_points(examples.paths)
+    rng = np.random.default_rng(FLAGS.seed)
+    sides = boxes[..., 2:] - boxes[..., :2]
+    by_chance = []
+    for _ in range(RANDOM_BOXES):
+        corners = rng.uniform(size=sides.shape) * (1 - sides)
+        moved = np.concatenate([corners, corners + sides], axis=-1)
+        by_chance.append(share_with_a_point(moved, points))
+    found = share_with_a_point(boxes, points)
+    print(
+        f"{100 * found:.1f} % of the parts hold a point of the object, "
+        f"{100 * np.mean(by_chance):.1f} % at random places"
+    )
+
+
+def read_points(paths):
+    """`(images, points, 2)`, y and x from 0 to 1, NaN where not visible."""
+    folder = pathlib.Path(FLAGS.data)
+    with np.load(FLAGS.points) as file:
+        rows = {name: n for n, name in enumerate(file["path"])}
+        marks = file["parts_xyv"]
+    found = []
+    for path in paths:
+        name = pathlib.Path(path).relative_to(folder).as_posix()
+        x, y, visible = marks[rows[name]].T
+        width, height = keras.utils.load_img(path).size
+        place = np.stack([y / height, x / width], axis=-1)
+        found.append(np.where(visible[:, None] > 0, place, np.nan))
+    return np.stack(found)
+
+
+def share_with_a_point(boxes, points):
+    """Share of boxes `(n, m, 4)` with one of `(n, points, 2)` inside."""
+    boxes, points = boxes[:, :, None], points[:, None]
+    inside = (points >= boxes[..., :2]) & (points < boxes[..., 2:])
+    return inside.all(axis=-1).any(axis=-1).mean()
+
+
+def show_parts(model, images, size):
+    """A row an image, as in the paper's Figure 2."""
+    pixels, _, _ = sample_images(images, size, NUM_PICTURES)
+    outputs = model.predict(pixels, verbose=0)
+    boxes = outputs["part_boxes"]
+    heatmaps = outputs.get("heatmap", [None] * len(pixels))
+    views = layers.ProposalViews(
+        noise_stddev=model.noise_stddev, blur_sigma=model.blur_sigma
+    )
+    views = keras.ops.convert_to_numpy(views([pixels, boxes]))
+    saliency = ops.saliency_map(boxes, size, size)
+    saliency = 255 * keras.ops.convert_to_numpy(saliency)
+    pictures, titles, maps, drawn = [], [], [], []
+    for image, photograph in enumerate(pixels):
+        mask = np.repeat(saliency[image, ..., None], 3, axis=-1)
+        pictures += [photograph, photograph, mask, *views[image]]
+        maps += [None, heatmaps[image]] + [None] * (1 + len(views[image]))
+        drawn += [boxes[image]] + [None] * (2 + len(views[image]))
+        titles += ["parts", "heat map", "saliency map"]
+        titles += [f"view of part {n + 1}" for n in range(len(views[image]))]
+    path = pathlib.Path(FLAGS.workdir) / "parts.png"
+    visualization.save_grid(
+        path,
+        pictures,
+        titles=titles,
+        heatmaps=maps,
+        boxes=drawn,
+        columns=3 + model.num_parts,
+    )
+    print(f"picture: {path}")
+
+
+if __name__ == "__main__":
+    app.run(main)
