@@ -4,6 +4,7 @@ Any model of `keras.applications` and the wide ResNets by their names, or any
 `keras.Model` with one image input:
 
 - `available` lists the names, `build` makes the extractor;
+- `insert` puts layers behind some of its maps;
 - `set_trainable` freezes and thaws without waking batch normalisation;
 - `clone` copies a whole backbone, `clone_stem` its first layers,
   `copy_weights` their values;
@@ -12,6 +13,7 @@ Any model of `keras.applications` and the wide ResNets by their names, or any
 
 from keras_fgvc.backbones.builder import build, clone, clone_stem
 from keras_fgvc.backbones.freezing import set_trainable
+from keras_fgvc.backbones.insertion import insert
 from keras_fgvc.backbones.registry import available
 from keras_fgvc.backbones.weights import copy_weights
 from keras_fgvc.backbones.wide_resnet import wide_resnet
@@ -22,6 +24,7 @@ __all__ = [
     "clone",
     "clone_stem",
     "copy_weights",
+    "insert",
     "set_trainable",
     "wide_resnet",
 ]

@@ -295,6 +295,25 @@ def test_distillation_brings_the_student_to_the_teacher():
     assert apart() < 0.3 * before
 
 
+@pytest.mark.parametrize("batch_norm", ["frozen", "train"])
+def test_statistics_of_both_backbones(batch_norm):
+    images, labels = tiny.images_and_labels()
+    model = make(batch_norm=batch_norm)
+    statistics = [
+        weight
+        for name in ("features", "teacher_features")
+        for weight in model.get_layer(name).weights
+        if weight.name.startswith("moving")
+    ]
+    before = [to_numpy(weight) for weight in statistics]
+    model.compile("sgd")
+    model.fit(images, labels, verbose=0)
+    assert len(statistics) == 12
+    for old, weight in zip(before, statistics, strict=True):
+        same = np.array_equal(old, to_numpy(weight))
+        assert same == (batch_norm == "frozen"), weight.path
+
+
 def test_sample_weight():
     """An image of weight zero teaches nothing."""
     images, labels = tiny.images_and_labels()
