@@ -133,14 +133,15 @@ def show_parts(model, images, size):
     views = keras.ops.convert_to_numpy(views([pixels, boxes]))
     saliency = ops.saliency_map(boxes, size, size)
     saliency = 255 * keras.ops.convert_to_numpy(saliency)
-    pictures, titles, maps, drawn = [], [], [], []
+    cells = []  # of the grid: picture, title, heat map, boxes
     for image, photograph in enumerate(pixels):
         mask = np.repeat(saliency[image, ..., None], 3, axis=-1)
-        pictures += [photograph, photograph, mask, *views[image]]
-        maps += [None, heatmaps[image]] + [None] * (1 + len(views[image]))
-        drawn += [boxes[image]] + [None] * (2 + len(views[image]))
-        titles += ["parts", "heat map", "saliency map"]
-        titles += [f"view of part {n + 1}" for n in range(len(views[image]))]
+        cells.append((photograph, "parts", None, boxes[image]))
+        cells.append((photograph, "heat map", heatmaps[image], None))
+        cells.append((mask, "saliency map", None, None))
+        for part, view in enumerate(views[image], start=1):
+            cells.append((view, f"view of part {part}", None, None))
+    pictures, titles, maps, drawn = zip(*cells, strict=True)
     path = pathlib.Path(FLAGS.workdir) / "parts.png"
     visualization.save_grid(
         path,
@@ -148,7 +149,7 @@ def show_parts(model, images, size):
         titles=titles,
         heatmaps=maps,
         boxes=drawn,
-        columns=3 + model.num_parts,
+        columns=len(cells) // len(pixels),
     )
     print(f"picture: {path}")
 

@@ -86,18 +86,18 @@ def show_glimpses(model, images, size):
         pixels.astype("float32"), outputs["part_boxes"], side
     )
     crops = keras.ops.convert_to_numpy(crops)
-    pictures, maps, boxes, titles = [], [], [], []
+    scores = outputs.get("score_maps")
+    cells = []  # of the grid: picture, title, heat map, boxes
     for image, photograph in enumerate(pixels):
-        pictures.append(photograph)
-        maps.append(None)
-        boxes.append(outputs["part_boxes"][image])
-        titles.append("regions")
-        for part, cells in enumerate(model.part_sizes):
-            pictures += [photograph, crops[image, part]]
-            scores = outputs.get("score_maps")
-            maps += [None if scores is None else scores[image, ..., part], None]
-            boxes += [None, None]
-            titles += [f"scores, {cells}x{cells}", f"region, {cells}x{cells}"]
+        found = outputs["part_boxes"][image]
+        cells.append((photograph, "regions", None, found))
+        for part, size in enumerate(model.part_sizes):
+            name = f"{size}x{size}"
+            if scores is not None:
+                heatmap = scores[image, ..., part]
+                cells.append((photograph, f"scores, {name}", heatmap, None))
+            cells.append((crops[image, part], f"region, {name}", None, None))
+    pictures, titles, maps, boxes = zip(*cells, strict=True)
     path = pathlib.Path(FLAGS.workdir) / "glimpses.png"
     visualization.save_grid(
         path,
@@ -105,7 +105,7 @@ def show_glimpses(model, images, size):
         titles=titles,
         heatmaps=maps,
         boxes=boxes,
-        columns=1 + 2 * len(model.part_sizes),
+        columns=len(cells) // len(pixels),
     )
     print(f"picture: {path}")
 

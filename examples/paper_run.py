@@ -11,6 +11,7 @@ import pathlib
 import re
 
 import keras
+import numpy as np
 from absl import app, flags
 
 from keras_fgvc import data, evaluation, models, recipes, training
@@ -137,12 +138,15 @@ def tune_threshold(model, images, size):
 
 
 def sample_images(images, size, count=24):
-    """Some images of the test split, their boxes and labels."""
+    """Images from all over the test split, their boxes and labels."""
+    test = images.subset("test")
+    chosen = np.linspace(0, len(test) - 1, min(count, len(test))).astype(int)
+    images = dataclasses.replace(images, splits={"test": test.take(chosen)})
     batches = images.batches(
         "test",
         image_size=size,
-        batch_size=count,
-        with_boxes=images.subset("test").boxes is not None,
+        batch_size=len(chosen),
+        with_boxes=test.boxes is not None,
     )
     pixels, targets = next(batches.as_numpy_iterator())
     if not isinstance(targets, dict):
