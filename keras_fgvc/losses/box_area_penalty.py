@@ -4,9 +4,9 @@ from keras_fgvc import ops
 from keras_fgvc._checks import check_shape
 from keras_fgvc.ops._precision import at_least_float32
 
-# Share of the image. An object below it is a heat map that found nothing: the
-# square of a box's ratio to it would drown every other loss.
-SMALLEST_OBJECT = 1e-2
+# Shares of the image. An object below it is a heat map that found nothing; a
+# box below it has no logarithm to speak of.
+SMALLEST_OBJECT, SMALLEST_BOX = 1e-2, 1e-6
 
 
 def box_area_penalty(boxes, object_area, num_parts: float):
@@ -15,13 +15,18 @@ def box_area_penalty(boxes, object_area, num_parts: float):
     R_area, without which boxes grow until they show several parts. With |B|
     the area of a box, S that of the object and N its number of parts:
 
-        loss = mean over boxes of (|B| / (S / N) - 1)^2
+        loss = mean over boxes of log(|B| / (S / N))^2
+
+    A box twice too large costs what one twice too small does.
 
     Source: "Dual Attention Fusion" (DAF) for fine-grained image
     classification, section 3.7.2. It says that boxes "should be approximately
     1/N size of the total area of the object" (section 3.1), but the text we
-    hold has lost the formula: this one is our reading, relative so that small
-    objects count as much as large ones.
+    hold has lost the formula: this one is our reading. It is relative so that
+    small objects count as much as large ones, and of logarithms because
+    |B| / (S / N) - 1, squared, does not bring back a box that became small:
+    it costs 1 at most, and its gradient vanishes with its sides. Detectors'
+    boxes, whose sides are exponentials, then vanish for good.
 
     Args:
         boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`.
@@ -45,10 +50,10 @@ def box_area_penalty(boxes, object_area, num_parts: float):
 
     boxes = [[[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 0.75]]]
     # Areas 1/4 and 1/8, a part has 1/8: 2 and 1 times as large.
-    box_area_penalty(boxes, [0.5], num_parts=4)  # [(1 + 0) / 2] = [0.5]
+    box_area_penalty(boxes, [0.5], num_parts=4)  # [(log(2)^2 + 0) / 2]
     ```
 
-    An empty box adds 1 and gets no gradient: it does not grow back.
+    A box below a millionth of the image counts as that and gets no gradient.
     """
     if not 0 < num_parts < float("inf"):
         raise ValueError(
@@ -63,5 +68,6 @@ def box_area_penalty(boxes, object_area, num_parts: float):
     part = keras_ops.stop_gradient(
         keras_ops.maximum(object_area, SMALLEST_OBJECT) / num_parts
     )
-    ratio = ops.box_area(boxes) / keras_ops.expand_dims(part, 1)  # (b, n)
-    return keras_ops.mean(keras_ops.square(ratio - 1.0), axis=1)
+    area = keras_ops.maximum(ops.box_area(boxes), SMALLEST_BOX)  # (b, n)
+    ratio = area / keras_ops.expand_dims(part, 1)
+    return keras_ops.mean(keras_ops.square(keras_ops.log(ratio)), axis=1)

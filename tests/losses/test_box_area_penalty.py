@@ -21,7 +21,7 @@ def reference(boxes, object_area, num_parts):
         for y_min, x_min, y_max, x_max in image:
             area = (y_max - y_min) * (x_max - x_min)
             ratio = area / (object_area[b] / num_parts)
-            values[b] += (ratio - 1) ** 2 / len(image)
+            values[b] += np.log(ratio) ** 2 / len(image)
     return values
 
 
@@ -46,10 +46,28 @@ def test_matches_a_loop(num_parts):
     )
 
 
-def test_zero_at_the_area_of_a_part_and_one_for_nothing():
+def test_zero_at_the_area_of_a_part_and_alike_to_both_sides():
     part, empty = [0.0, 0.5, 0.25, 1.0], [0.6, 0.6, 0.4, 0.9]  # 1/8 and 0
-    found = box_area_penalty([[part, part], [empty, empty]], [0.5, 0.5], 4)
-    np.testing.assert_allclose(to_numpy(found), [0.0, 1.0], atol=1e-6)
+    half, twice = [0.0, 0.5, 0.25, 0.75], [0.0, 0.5, 0.5, 1.0]
+    boxes = [[part, part], [half, half], [twice, twice], [empty, empty]]
+    found = to_numpy(box_area_penalty(boxes, [0.5] * 4, 4))
+    expected = [0.0, np.log(2) ** 2, np.log(2) ** 2, np.log(8e-6) ** 2]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_small_box_grows_back():
+    """By sides that are exponentials, as a detector's are."""
+
+    def value(log_side):
+        half = ops.exp(log_side) / 2
+        corners = [0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half]
+        boxes = ops.reshape(ops.stack(corners, axis=-1), (1, 2, 4))
+        return ops.sum(box_area_penalty(boxes, [0.5], 4))
+
+    (slopes,) = gradient(value, np.log([0.002, 0.9]))
+    # 2 log(area / part) of each, by two sides and over two boxes
+    expected = [2 * np.log(0.002**2 * 8), 2 * np.log(0.9**2 * 8)]
+    np.testing.assert_allclose(slopes, expected, rtol=1e-3)
 
 
 def test_only_the_ratio_of_areas_counts():
