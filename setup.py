@@ -12,6 +12,15 @@ VERSION = re.search(
     (HERE / "keras_fgvc" / "_version.py").read_text(encoding="utf-8"),
 ).group(1)
 
+# importlib_resources, scipy and OpenCV are what tensorflow-datasets 4.9 imports
+# and does not require.
+DATA = [
+    "importlib_resources",
+    "opencv-python-headless",
+    "scipy",
+    "tensorflow-datasets",
+]
+
 setup(
     name="keras-fgvc",
     version=VERSION,
@@ -29,18 +38,12 @@ setup(
         "tensorflow>=2.18",
     ],
     extras_require={
-        # importlib_resources, scipy and OpenCV are what tensorflow-datasets
-        # 4.9 imports and does not require.
-        "data": [
-            "importlib_resources",
-            "opencv-python-headless",
-            "scipy",
-            "tensorflow-datasets",
-        ],
+        "data": DATA,
         "demo": ["matplotlib", "scikit-learn"],
         "hub": ["keras-hub"],
         "train": ["tensorboard"],
         "test": [
+            *DATA,
             "jax",
             "pillow",
             "pytest",

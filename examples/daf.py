@@ -100,6 +100,8 @@ def report_points(examples, boxes):
 
 def read_points(paths):
     """`(images, points, 2)`, y and x from 0 to 1, NaN where not visible."""
+    if paths is None:
+        raise app.UsageError("--points needs images that are files.")
     folder = pathlib.Path(FLAGS.data)
     with np.load(FLAGS.points) as file:
         rows = {name: n for n, name in enumerate(file["path"])}

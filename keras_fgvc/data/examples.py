@@ -5,11 +5,14 @@ import dataclasses
 import numpy as np
 
 from keras_fgvc._checks import check_labels
+from keras_fgvc.data.records import Records
+
+SOURCES = ("paths", "images", "records")
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Images of one split: files or pixels, never both.
+    """Images of one split: files, pixels or records, one of the three.
 
     Args:
         labels: int32 array `(n,)`, from 0.
@@ -18,24 +21,27 @@ class Examples:
         boxes: float32 array `(n, 4)`, or `(n, parts, 4)` for several boxes
             an image, `[y_min, x_min, y_max, x_max]` normalised to 0..1 of
             the image, or None.
+        records: `Records` of n encoded images within larger files, or None.
 
     Raises:
-        ValueError: Both or none of `paths` and `images` are given, or the
-            lengths differ.
+        ValueError: Not exactly one of `paths`, `images` and `records` is
+            given, or the lengths differ.
     """
 
     labels: np.ndarray
     paths: tuple[str, ...] | None = None
     images: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    records: Records | None = None
 
     def __post_init__(self):
-        if (self.paths is None) == (self.images is None):
+        given = [s for s in SOURCES if getattr(self, s) is not None]
+        if len(given) != 1:
             raise ValueError(
-                "Give either `paths` or `images`. Received: "
-                + ("neither." if self.paths is None else "both.")
+                "Give one of `paths`, `images` and `records`. Received: "
+                f"{' and '.join(given) or 'neither'}."
             )
-        for name in ("paths", "images", "boxes"):
+        for name in (*SOURCES, "boxes"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.labels):
                 raise ValueError(
@@ -60,6 +66,7 @@ class Examples:
             paths=paths,
             images=None if self.images is None else self.images[indices],
             boxes=None if self.boxes is None else self.boxes[indices],
+            records=self.records and self.records.take(indices),
         )
 
 

@@ -15,7 +15,8 @@ def fingerprint(data) -> str:
     It covers the names of the classes and, for each split, its name, its
     labels and its images, all in their order: an image file with its path,
     its size and the time it was last written, an image in memory with its
-    pixels. Nothing is decoded. Boxes, source and licence do not count.
+    pixels, an image within a larger file with its place there and the facts
+    of that file. Nothing is decoded. Boxes, source and licence do not count.
 
     Args:
         data: `LabeledImages`, or anything with a `fingerprint` of its own,
@@ -59,8 +60,10 @@ def fingerprint(data) -> str:
         add_array(digest, np.asarray(examples.labels, "<i8"))
         if examples.images is not None:
             add_array(digest, examples.images)
-        else:
+        elif examples.paths is not None:
             add_json(digest, [_file_facts(path) for path in examples.paths])
+        else:
+            _add_records(digest, examples.records)
     return digest.hexdigest()
 
 
@@ -78,6 +81,12 @@ def add_array(digest, array) -> None:
     add_json(digest, [array.shape, array.dtype.str])
     for row in array:
         digest.update(np.ascontiguousarray(row))
+
+
+def _add_records(digest, records) -> None:
+    add_json(digest, [_file_facts(path) for path in records.files])
+    places = (records.file_index, records.offsets, records.lengths)
+    add_array(digest, np.stack([np.asarray(p, "<i8") for p in places]))
 
 
 def _file_facts(path):

@@ -57,12 +57,15 @@ def _jpeg_size(file, head) -> tuple[int, int]:
             height, width = struct.unpack(">xHH", file.read(5))
             break
         file.seek(length - 2, 1)
-    is_lying = _orientation(head) >= FIRST_TRANSPOSED
+    is_lying = orientation(head) >= FIRST_TRANSPOSED
     return (width, height) if is_lying else (height, width)
 
 
-def _orientation(head) -> int:
-    """The same rule as `orientation.orientation_from_exif`."""
+def orientation(head) -> int:
+    """1 (upright) to 8, of the first bytes of a JPEG.
+
+    The same rule as `orientation.orientation_from_exif`.
+    """
     if all(head[at : at + 4] != b"Exif" for at in EXIF_OFFSETS):
         return 1
     for tag, value_at in TAGS:

@@ -6,6 +6,7 @@ from keras_fgvc._checks import check_choice
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.pipeline import make_batches
 from keras_fgvc.data.report import Report
+from keras_fgvc.data.shares import Share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class LabeledImages:
         report: `Report` of what was left out or noticed while opening.
 
     Attributes:
+        num_classes: Number of classes.
         split_sizes: Dictionary from the name of a split to its size.
 
     Raises:
@@ -57,11 +59,15 @@ class LabeledImages:
             examples.check_labels(len(self.class_names))
 
     @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
     def split_sizes(self) -> dict[str, int]:
         return {name: len(split) for name, split in self.splits.items()}
 
     def subset(self, split: str) -> Examples:
-        """The paths (or images), labels and boxes of one split.
+        """The paths (or images or records), labels and boxes of one split.
 
         Raises:
             ValueError: There is no such split; the message lists them.
@@ -81,6 +87,7 @@ class LabeledImages:
         with_boxes: bool = False,
         epochs=None,
         drop_remainder: bool | None = None,
+        share: Share | None = None,
     ):
         """Reads, resizes and batches one split with tf.data.
 
@@ -105,6 +112,9 @@ class LabeledImages:
                 a new one (which one also depends on Keras's global seed).
             drop_remainder: Whether to leave out the last, smaller batch of
                 each epoch. Default: as `training`.
+            share: `Share` of one worker in a training on many devices: the
+                elements are the parts of batches that it feeds to its
+                replicas. Default: all of each batch.
 
         Returns:
             `tf.data.Dataset` of known length with elements (images, labels):
@@ -114,7 +124,8 @@ class LabeledImages:
 
         Raises:
             ValueError: An unknown split; boxes asked for where there are
-                none; fewer images than one batch; `epochs` outside training.
+                none; fewer images than one batch; `epochs` outside training; a
+                batch that cannot be shared out.
         """
         return make_batches(
             self.subset(split),
@@ -126,6 +137,7 @@ class LabeledImages:
             with_boxes=with_boxes,
             epochs=epochs,
             drop_remainder=drop_remainder,
+            share=share,
         )
 
     def summary(self) -> str:

@@ -1,5 +1,9 @@
 """From the name of a data set to batches, and to what it holds."""
 
+import os
+
+from keras_fgvc.data.catalogue import find_entry, is_on_disk
+from keras_fgvc.data.catalogue_entry import CatalogueEntry
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.open_dataset import open_dataset
 
@@ -57,14 +61,19 @@ def load(
     )
 
 
-def info(name_or_folder: str, *, data_dir: str | None = None) -> LabeledImages:
+def info(
+    name_or_folder: str, *, data_dir: str | None = None
+) -> LabeledImages | CatalogueEntry:
     """Classes, split sizes, source and licence of a data set.
 
     A quick look: only the headers of the images are read, and what cannot
-    be used is in the `report`.
+    be used is in the `report`. Nothing is downloaded: of a data set by name
+    that is not on disk, what its authors published is told.
 
     Returns:
-        `LabeledImages`; see `summary()`, `class_names`, `split_sizes`.
+        `LabeledImages`; see `summary()`, `class_names`, `split_sizes`. For a
+        name that is not on disk its `CatalogueEntry`; both have `summary()`,
+        `name`, `num_classes`, `split_sizes`, `source` and `licence`.
 
     Raises:
         ValueError: An unknown name or a missing folder.
@@ -77,6 +86,9 @@ def info(name_or_folder: str, *, data_dir: str | None = None) -> LabeledImages:
     print(info("cluttered_digits").summary())
     ```
     """
+    entry = find_entry(os.fspath(name_or_folder))
+    if entry is not None and not is_on_disk(entry, data_dir):
+        return entry
     return open_dataset(
         name_or_folder, data_dir=data_dir, on_error="skip", verify="headers"
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_fgvc._checks import check_in_range, check_positive_int
 from keras_fgvc.data.boxes import normalize_box
-from keras_fgvc.data.catalogue import CATALOGUE
+from keras_fgvc.data.catalogue import available, find_entry, open_entry
 from keras_fgvc.data.class_folders import read_class_folders
 from keras_fgvc.data.csv_table import read_csv
 from keras_fgvc.data.examples import Examples
@@ -36,7 +36,12 @@ def open_dataset(
 ) -> LabeledImages:
     """Opens a data set by its name, a folder or a CSV, and checks it.
 
-    Three layouts are read:
+    A name of `available()` opens that data set; `examples/datasets.py` lists
+    them. Those of TensorFlow Datasets are downloaded into `data_dir` and
+    prepared the first time, and then read where they are. A name goes before
+    a folder of the same name: write "./mnist" for that.
+
+    Of folders and files, three layouts are read:
 
     - `root/train/<class>/*.jpg`, also with `root/test` and `root/validation`;
     - `root/<class>/*.jpg`: test and validation are cut from it;
@@ -47,14 +52,17 @@ def open_dataset(
     Without a validation split one is cut from train: of each class the same
     share, but at least one image where there are two. Test is left alone.
 
-    Every image is read once, so that a broken one is found now and not in
-    the middle of a training.
+    Every image of a folder or a CSV is read once, so that a broken one is
+    found now and not in the middle of a training.
 
     Args:
-        name_or_path: A name of `available()`, a folder or a `.csv`.
+        name_or_path: A name of `available()`, perhaps with a variant as in
+            "celeb_a/Smiling", a folder or a `.csv`.
         data_dir: Folder to which the paths of a CSV are relative. Default:
-            the folder of the CSV. For "cluttered_mnist" the folder that
-            holds mnist.npz, or that of TensorFlow Datasets.
+            the folder of the CSV. For a name the folder of TensorFlow
+            Datasets, by default ~/tensorflow_datasets; for "cluttered_mnist"
+            also the one that holds mnist.npz. Files that you downloaded
+            yourself belong into downloads/manual there.
         validation_fraction: Share of train, 0 to 0.9, for a validation split
             where there is none; 0 for no such split. Default 0.1.
         test_fraction: Share of all images, 0 to 0.9, for a test split where
@@ -64,9 +72,10 @@ def open_dataset(
         on_error: What to do about images that cannot be used: "raise" one
             error that lists them (the default), or "skip" them; the
             `report` of the result says which.
-        verify: "full" decodes each image; "headers" reads its size only,
-            which is faster but does not see that a file is cut short; "auto"
-            (the default) is "full" for up to 20,000 images.
+        verify: For folders and CSVs. "full" decodes each image; "headers"
+            reads its size only, which is faster but does not see that a file
+            is cut short; "auto" (the default) is "full" for up to 20,000
+            images.
 
     Returns:
         `LabeledImages`.
@@ -74,7 +83,11 @@ def open_dataset(
     Raises:
         ValueError: An unknown name or a missing folder; unusable images with
             `on_error="raise"`; an image in two splits; a class without
-            training images.
+            training images; files that are missing and that you have to
+            download yourself.
+        ImportError: A name that needs a package which is not installed.
+        ConnectionError: A download that cannot happen, within seconds.
+        RuntimeError: A download that failed on the way.
 
     Example:
 
@@ -91,8 +104,15 @@ def open_dataset(
     check_positive_int("seed", seed, minimum=0)
     log = ProblemLog(on_error)
     path = os.fspath(name_or_path)
-    if path in CATALOGUE:
-        return CATALOGUE[path](data_dir=data_dir, seed=seed)
+    entry = find_entry(path)
+    if entry is not None:
+        return open_entry(
+            entry,
+            data_dir,
+            seed=seed,
+            validation_fraction=validation_fraction,
+            on_error=on_error,
+        )
     rows = _read_rows(path, data_dir, log)
     rows = drop_repeated(rows, log)
     log.settle()
@@ -115,7 +135,7 @@ def _read_rows(path, data_dir, log):
         return read_csv(path, data_dir or os.path.dirname(path), log)
     raise ValueError(
         "`name_or_path` must be one of "
-        + ", ".join(f'"{name}"' for name in CATALOGUE)
+        + ", ".join(f'"{name}"' for name in available())
         + ", or a folder or .csv file that exists. "
         f'Received: "{path}" (looked for at {os.path.abspath(path)}).'
     )

@@ -9,6 +9,7 @@ from keras_fgvc._checks import check_choice
 from keras_fgvc.data.fingerprints import add_array, fingerprint
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.pipeline import make_batches
+from keras_fgvc.data.shares import Share
 
 
 class PartImages:
@@ -93,6 +94,7 @@ class PartImages:
         augmentation=None,
         epochs=None,
         drop_remainder: bool | None = None,
+        share: Share | None = None,
     ):
         """Batches as of `LabeledImages.batches`, which tells the arguments.
 
@@ -119,6 +121,7 @@ class PartImages:
             with_boxes=True,
             epochs=epochs,
             drop_remainder=drop_remainder,
+            share=share,
         )
         return batches.map(
             lambda image, target: (

@@ -12,6 +12,8 @@ from keras_fgvc._checks import check_positive_int, check_size
 from keras_fgvc.data.augment import Augmentation
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.images import decode_and_resize, resize
+from keras_fgvc.data.records import RecordReader
+from keras_fgvc.data.shares import Share, batch_parts
 
 # The two uses of one seed draw from streams of their own.
 SHUFFLE_STREAM, AUGMENTATION_STREAM = 0, 1
@@ -29,6 +31,7 @@ def make_batches(
     with_boxes: bool,
     epochs,
     drop_remainder: bool | None,
+    share: Share | None,
 ):
     """`LabeledImages.batches` for one split; it describes the arguments."""
     import tensorflow as tf
@@ -36,7 +39,13 @@ def make_batches(
     image_size = as_size(image_size)
     _check_boxes(examples, with_boxes)
     plan = Epochs(
-        len(examples), batch_size, training, seed, epochs, drop_remainder
+        len(examples),
+        batch_size,
+        training,
+        seed,
+        epochs,
+        drop_remainder,
+        share,
     )
     augmentation = augmentation if training else None
     loader = _Loader(examples, image_size, seed, augmentation, with_boxes)
@@ -47,7 +56,7 @@ def make_batches(
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        return loaded.batch(batch_size, drop_remainder=plan.drops_remainder)
+        return plan.batch(loaded)
 
     return plan.batches(one_epoch)
 
@@ -67,11 +76,14 @@ class Epochs:
     seed: int
     epochs: range | None
     drop_remainder: bool | None
+    share: Share | None = None
 
     def __post_init__(self):
         _check_epochs(self.epochs, self.training)
         check_positive_int("seed", self.seed, minimum=0)
         _check_batch_size(self.count, self.batch_size, self.drops_remainder)
+        if self.share is not None:
+            self.share.num_batches(*self._size)
 
     @property
     def drops_remainder(self) -> bool:
@@ -79,20 +91,42 @@ class Epochs:
         given = self.drop_remainder
         return self.training if given is None else given
 
+    @property
+    def _size(self):
+        return self.count, self.batch_size, self.drops_remainder
+
     def __len__(self) -> int:
-        """The number of batches of all epochs."""
-        whole, rest = divmod(self.count, self.batch_size)
-        batches = whole + (rest > 0 and not self.drops_remainder)
+        """The number of batches, or of their parts, of all epochs."""
+        if self.share is None:
+            whole, rest = divmod(self.count, self.batch_size)
+            batches = whole + (rest > 0 and not self.drops_remainder)
+        else:
+            batches = self.share.num_batches(*self._size) * self.share.replicas
         return batches * (1 if self.epochs is None else len(self.epochs))
+
+    def batch(self, dataset):
+        """Batches, or their parts, of the elements of one epoch."""
+        if self.share is None:
+            return dataset.batch(
+                self.batch_size, drop_remainder=self.drops_remainder
+            )
+        return batch_parts(dataset, self.share.parts(*self._size)[1])
 
     def batches(self, one_epoch):
         """Joins the epochs, each `one_epoch(indices, number)` a dataset."""
         import tensorflow as tf
 
+        own = None
+        if self.share is not None:
+            with tf.device("CPU:0"):
+                own = tf.constant(self.share.parts(*self._size)[0])
+
         def ordered(epoch):
             indices = tf.range(self.count, dtype=tf.int64)
             if self.training:
                 indices = _shuffle(indices, self.seed, epoch)
+            if own is not None:
+                indices = tf.gather(indices, own)
             return one_epoch(indices, epoch)
 
         numbers = _epoch_numbers(self.epochs, self.seed, self.training)
@@ -129,8 +163,11 @@ class _Loader:
             self.boxes = None
             if with_boxes:
                 self.boxes = tf.constant(examples.boxes, tf.float32)
-            if examples.images is None:
-                self.stored = tf.constant(examples.paths, tf.string)
+            if examples.records is not None:
+                self.read_file = RecordReader(examples.records)
+            elif examples.images is None:
+                paths = tf.constant(examples.paths, tf.string)
+                self.read_file = lambda i: tf.io.read_file(tf.gather(paths, i))
             else:
                 self.stored = tf.constant(_without_repeats(examples.images))
                 self.stored_size = examples.images.shape[1:3]
@@ -150,9 +187,9 @@ class _Loader:
     def _read(self, index, size):
         import tensorflow as tf
 
-        stored = tf.gather(self.stored, index)
         if self.stored_size is None:
-            return decode_and_resize(tf.io.read_file(stored), size)
+            return decode_and_resize(self.read_file(index), size)
+        stored = tf.gather(self.stored, index)
         if stored.shape[-1] == 1:
             stored = tf.image.grayscale_to_rgb(stored)
         return stored if self.stored_size == size else resize(stored, size)
@@ -223,7 +260,8 @@ def _check_boxes(examples, with_boxes) -> None:
     if with_boxes and examples.boxes is None:
         raise ValueError(
             "`with_boxes=True` needs a data set with boxes: a CSV with the "
-            "columns x_min, y_min, x_max, y_max, or cluttered_digits."
+            "columns x_min, y_min, x_max, y_max, cluttered_digits, or one by "
+            "name that has them, such as cub200."
         )
 
 

@@ -11,6 +11,7 @@ from keras_fgvc.data import fingerprints, shards
 from keras_fgvc.data.filling import CheckedCompute, announce, fill
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.pipeline import Epochs, as_size
+from keras_fgvc.data.shares import Share
 
 DTYPES = ("float16", "float32")
 
@@ -163,6 +164,7 @@ class Precomputed:
         seed: int = 0,
         epochs=None,
         drop_remainder: bool | None = None,
+        share: Share | None = None,
         **ignored,
     ):
         """The arrays of one split in batches, read while they are used.
@@ -179,6 +181,7 @@ class Precomputed:
                 another; or None for epoch 0.
             drop_remainder: Whether to leave out the last, smaller batch of
                 each epoch. Default: as `training`.
+            share: As of `LabeledImages.batches`.
             **ignored: What only images have, such as `augmentation`.
 
         Returns:
@@ -194,7 +197,9 @@ class Precomputed:
         count = self._size_of(split)
         if epochs is None and training:
             epochs = range(1)
-        plan = Epochs(count, batch_size, training, seed, epochs, drop_remainder)
+        plan = Epochs(
+            count, batch_size, training, seed, epochs, drop_remainder, share
+        )
         stored = self._ensured()
         with tf.device("CPU:0"):
             labels = tf.constant(self.labels(split))
@@ -207,10 +212,8 @@ class Precomputed:
             return tf.ensure_shape(arrays, shape), tf.gather(labels, indices)
 
         def one_epoch(indices, epoch):
-            chosen = tf.data.Dataset.from_tensor_slices(indices).batch(
-                batch_size, drop_remainder=plan.drops_remainder
-            )
-            return chosen.map(
+            chosen = tf.data.Dataset.from_tensor_slices(indices)
+            return plan.batch(chosen).map(
                 read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
             )
 

@@ -1,6 +1,7 @@
 """Small maps and their enlargements, to train an up-sampler on."""
 
 from keras_fgvc._checks import check_positive_int
+from keras_fgvc.data.shares import Share, batch_parts
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 MAP_SIZE = 8  # Cells a side: a few kernels wide, so that borders count too.
@@ -55,6 +56,7 @@ class UpsamplingPairs:
         training: bool = False,
         seed: int = 0,
         epochs: range = range(1),
+        share: Share | None = None,
         **ignored,
     ):
         """A `tf.data.Dataset` of (maps, larger maps), new ones each epoch.
@@ -65,6 +67,7 @@ class UpsamplingPairs:
             training: Whether the remainder is dropped.
             seed: Of the random numbers.
             epochs: Numbers of the epochs that follow one another.
+            share: As of `LabeledImages.batches`.
             **ignored: What only images have.
         """
         import tensorflow as tf
@@ -75,10 +78,17 @@ class UpsamplingPairs:
             return self._pair((seed, STREAMS[split]), number)
 
         first, last = epochs.start * count, epochs.stop * count
-        pairs = tf.data.Dataset.range(first, last).map(
+        numbers = tf.data.Dataset.range(first, last)
+        if share is not None:
+            own, sizes = share.parts(last - first, batch_size, training)
+            numbers = tf.data.Dataset.from_tensor_slices(first + own)
+        pairs = numbers.map(
             pair, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        batches = pairs.batch(batch_size, drop_remainder=training)
+        if share is None:
+            batches = pairs.batch(batch_size, drop_remainder=training)
+        else:
+            batches = batch_parts(pairs, sizes)
         return batches.prefetch(tf.data.AUTOTUNE)
 
     def _pair(self, key, number):

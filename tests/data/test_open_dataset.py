@@ -166,7 +166,7 @@ def test_load_equals_open_and_batches(split_folders):
 
 
 def test_names():
-    assert available() == ("cluttered_digits", "cluttered_mnist")
+    assert available()[:3] == ("cluttered_digits", "cluttered_mnist", "cub200")
     data = info("cluttered_digits")
     assert data.split_sizes["train"] == 10_000
     assert "10 classes" in data.summary()
