@@ -116,7 +116,8 @@ class AttentionCenterLoss(keras.layers.Layer):
         return keras_ops.sum((features - center) ** 2, axis=(1, 2))
 
     def _store(self, stored, features, labels):
-        features, labels = join_batch(features), join_batch(labels)
+        features = join_batch(features)
+        labels = join_batch(labels)
         parts, channels = stored.shape[1:]
         updated = ops.updated_centers(
             keras_ops.reshape(stored, (self.num_classes, parts * channels)),

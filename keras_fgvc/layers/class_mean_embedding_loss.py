@@ -110,7 +110,8 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
     def call(self, embeddings, labels, training=False):
         embeddings = _unit(keras_ops.cast(embeddings, "float32"))
         labels = keras_ops.cast(labels, "int32")
-        embeddings, labels = join_batch(embeddings), join_batch(labels)
+        embeddings = join_batch(embeddings, training)
+        labels = join_batch(labels, training)
         # The variable itself cannot enter jitted JAX code.
         stored = keras_ops.convert_to_tensor(self.means)
         means = ops.updated_class_means(stored, embeddings, labels, self.rate)

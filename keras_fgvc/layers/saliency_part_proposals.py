@@ -1,3 +1,5 @@
+import math
+
 import keras
 from keras import ops as keras_ops
 
@@ -15,6 +17,26 @@ from keras_fgvc.ops.regions.anchors import (
 )
 
 
+# A box's ratio of height to width, over its anchor's: 1 / 2 to 2.
+MAX_LOG_STRETCH = math.log(2)
+
+
+def bounded_deltas(deltas, cells):
+    """Keeps boxes near their anchors: deltas `(..., 4)` as `decode_boxes`'s.
+
+    The centre moves by one cell at most, so that it stays on the foreground
+    which its anchor was chosen for; the logarithm of height over width by
+    `MAX_LOG_STRETCH`. The size is free, zeros remain zeros.
+    """
+    center = keras_ops.tanh(deltas[..., :2]) / cells
+    height, width = deltas[..., 2], deltas[..., 3]
+    size = (height + width) / 2
+    stretch = keras_ops.tanh((height - width) / MAX_LOG_STRETCH)
+    stretch = MAX_LOG_STRETCH / 2 * stretch
+    sides = keras_ops.stack([size + stretch, size - stretch], axis=-1)
+    return keras_ops.concatenate([center, sides], axis=-1)
+
+
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class SaliencyPartProposals(keras.layers.Layer):
     """Proposes the boxes of the most telling parts of an object.
@@ -24,7 +46,11 @@ class SaliencyPartProposals(keras.layers.Layer):
     and four deltas t,
 
         hidden = relu(conv_3x3(level)),
-        s = conv_1x1(hidden),    box = decode(conv_1x1(hidden), anchor)
+        s = conv_1x1(hidden),    box = decode(bound(conv_1x1(hidden)), anchor)
+
+    A box takes any size but stays in its anchor's place and shape, see
+    `bounded_deltas`: no true box says where it belongs, and losses on overlap
+    and area alone are content with strips from border to border.
 
     Anchors centred on the foreground of a location heat map are candidates.
     The best by score that overlap each other by `iou_threshold` at most are
@@ -37,7 +63,7 @@ class SaliencyPartProposals(keras.layers.Layer):
     Navigate for Fine-grained Classification", ECCV 2018,
     https://arxiv.org/abs/1809.00287; heads as in Ren et al., "Faster R-CNN",
     NeurIPS 2015, https://arxiv.org/abs/1506.01497. DAF does not give filters,
-    anchors or the rule for the foreground: these are ours, see
+    anchors, bounds or the rule for the foreground: these are ours, see
     `ops.anchor_boxes` and `ops.foreground`. The deltas' convolution starts at
     zero, so the first boxes are the anchors, clipped to the image.
 
@@ -193,6 +219,7 @@ class SaliencyPartProposals(keras.layers.Layer):
                 )
             )
         deltas = keras_ops.concatenate(deltas, axis=1)
+        deltas = bounded_deltas(deltas, self.cells)
         boxes = ops.decode_boxes(deltas, keras_ops.concatenate(anchors, axis=0))
         scores = keras_ops.concatenate(scores, axis=1)
         return boxes, keras_ops.cast(scores, "float32")

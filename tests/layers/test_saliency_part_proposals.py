@@ -33,6 +33,21 @@ def random_layer(num_parts=3, maps=MAPS, **options):
     return layer
 
 
+def bounded(delta):
+    """At most a cell of a sixth of an anchor away, at most twice as high."""
+    y, x, height, width = (float(number) for number in delta)
+    stretch = np.log(2) * np.tanh((height - width) / np.log(2))
+    size = (height + width) / 2
+    cells = OPTIONS.get("cells", 6.0)
+    return [
+        np.tanh(y) / cells,
+        np.tanh(x) / cells,
+        size + stretch / 2,
+        size - stretch / 2,
+    ]
+
+
+
 def raw_outputs(layer, maps=MAPS):
     """Scores and deltas of each level as the heads give them."""
     levels = [layer.hidden(level) for level in layer.pyramid(maps)]
@@ -51,7 +66,7 @@ def reference_candidates(raw, heatmap=None):
             kind = 0
             for scale in OPTIONS["scales"]:
                 for ratio in OPTIONS["ratios"]:
-                    delta = deltas[row, column, 4 * kind : 4 * kind + 4]
+                    delta = bounded(deltas[row, column, 4 * kind :][:4])
                     side = OPTIONS["cells"] * scale
                     h = side * math.sqrt(ratio) / height
                     w = side / math.sqrt(ratio) / width
@@ -358,3 +373,23 @@ def test_wrong_inputs():
         layer(MAPS[:1])
     with pytest.raises(ValueError, match="`heatmap` must have 4 axes"):
         layer(MAPS, MAPS[0][..., 0])
+
+
+def test_a_box_keeps_its_place_and_shape_but_not_its_size():
+    """Far deltas: one cell of four, a ratio of two, a tenth of the sides."""
+    layer = SaliencyPartProposals(1, cells=4.0, scales=[1.0], ratios=[1.0])
+    maps = np.ones((1, 8, 8, 3), "float32")
+    layer.build([maps.shape])
+    tenth = np.log(0.1)
+    layer.deltas.set_weights(
+        [
+            np.zeros((1, 1, 128, 4)),
+            np.array([9.0, -9.0, tenth + 20.0, tenth - 20.0]),
+        ]
+    )
+    boxes = to_numpy(layer([maps], return_candidates=True)[2])[0]
+    # Anchors of 4 / 8; the centre of the cell in row 3 and column 4.
+    y, x, side = 3.5 / 8 + 1 / 8, 4.5 / 8 - 1 / 8, 0.05
+    half = side * math.sqrt(2) / 2, side / math.sqrt(2) / 2
+    expected = [y - half[0], x - half[1], y + half[0], x + half[1]]
+    np.testing.assert_allclose(boxes[3 * 8 + 4], expected, atol=1e-5)
