@@ -34,21 +34,57 @@ def num_replicas() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def join_batch(tensor):
+def num_replicas_of(model) -> int:
+    """Number of replicas that a model is trained on (1 without a strategy)."""
+    strategy = getattr(model, "_distribute_strategy", None)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
+def is_multi_worker(strategy) -> bool:
+    """Whether a strategy has other processes, each with its replicas."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    kind = tf.distribute.MultiWorkerMirroredStrategy
+    if not isinstance(strategy, kind):
+        return False
+    resolver = strategy.cluster_resolver
+    machines = resolver.cluster_spec().as_dict() if resolver else {}
+    return sum(map(len, machines.values())) > 1
+
+
+def join_batch(tensor, training=True):
     """Joins the replicas' shares of a batch, in replica order.
 
     Differentiable: each replica places its share in a buffer of zeros and the
     buffers are summed, so a gradient finds its way back to the share it came
-    from. Shares must be of equal size (training batches drop the remainder).
+    from.
 
     Args:
         tensor: `(batch, ...)`, this replica's share.
+        training: Whether shares are of equal size, as those of training
+            batches are, which drop the remainder.
 
     Returns:
-        `(replicas * batch, ...)`, the same on each replica.
+        `(sum of batches, ...)`, the same on each replica.
     """
     if num_replicas() == 1:
         return tensor
+    if training:
+        return ops.reshape(_stack(tensor), (-1, *tensor.shape[1:]))
+    sizes = _stack(ops.cast(ops.shape(tensor)[0], "int32"))
+    largest = ops.max(sizes)
+    missing = largest - ops.shape(tensor)[0]
+    padding = [(0, missing)] + [(0, 0)] * (len(tensor.shape) - 1)
+    import tensorflow as tf
+
+    stacked = _stack(tf.pad(tensor, padding))
+    return tf.boolean_mask(stacked, tf.sequence_mask(sizes, largest))
+
+
+def _stack(tensor):
+    """`(replicas, ...)`: the tensors of all replicas, of equal shapes."""
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
@@ -57,8 +93,7 @@ def join_batch(tensor):
     )
     shape = (-1,) + (1,) * len(tensor.shape)
     buffer = ops.reshape(place, shape) * ops.expand_dims(tensor, 0)
-    joined = context.all_reduce(tf.distribute.ReduceOp.SUM, buffer)
-    return ops.reshape(joined, (-1, *tensor.shape[1:]))
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, buffer)
 
 
 class SeedGenerator(keras.random.SeedGenerator):

@@ -20,28 +20,6 @@ c, d = both.experimental_local_results(both.run(draw))
 assert not np.allclose(a, c) and not np.allclose(b, d)
 print("apart")
 """
-TRAINING = """
-from keras_fgvc.models import Coarse2Fine, PainlessAttention
-from tests import tiny
-images, labels = tiny.images_and_labels(8)
-for make in (
-    lambda: PainlessAttention(tiny.backbone(), 3, attend_at=(4, 8), tap=8),
-    lambda: Coarse2Fine(tiny.backbone(), 3, image_size=32, tap=8),
-    lambda: Coarse2Fine(
-        tiny.backbone(), 3, image_size=32, tap=8, augment="crop_drop"),
-):
-    with both.scope():
-        model = make()
-        model.compile(keras.optimizers.Adam(1e-3), metrics=["accuracy"])
-    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
-    history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
-    assert np.all(np.isfinite(history["loss"]))
-    if hasattr(model, "center_loss"):
-        copies = model.center_loss.centers.value.values
-        np.testing.assert_array_equal(copies[0], copies[1])
-        assert np.any(copies[0] != 0)
-print("trained")
-"""
 FCAN = """
 from keras_fgvc.models import FCAN
 from keras_fgvc.models._fcan_tasks import GlimpseTask, PartsTask, WholeTask
@@ -120,7 +98,6 @@ print("apart")
     ("code", "answer"),
     [
         (SEEDS, "apart"),
-        (TRAINING, "trained"),
         (FCAN_EQUAL, "equal"),
         (FCAN_GLIMPSES, "apart"),
     ],

@@ -8,6 +8,7 @@ normalisation in `fit`, because the outer call's `training=True` wins. Only
 import keras
 
 from keras_fgvc import _checks
+from keras_fgvc._replicas import CAN_SYNCHRONIZE
 
 MODES = ("frozen", "train")
 
@@ -53,11 +54,15 @@ def set_trainable(
 def configure_batch_norm(
     model: keras.Model, batch_norm: str, momentum: float
 ) -> None:
-    """Freezes every BatchNormalization, or lets it train with `momentum`."""
+    """Freezes every BatchNormalization, or lets it train with `momentum`.
+
+    One that trains normalises by all replicas' images.
+    """
     for layer in batch_norm_layers(model):
         layer.trainable = batch_norm == "train"
         if batch_norm == "train":
             layer.momentum = momentum
+            layer.synchronized = CAN_SYNCHRONIZE
 
 
 def batch_norm_layers(model: keras.Model) -> list:

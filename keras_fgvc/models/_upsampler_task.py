@@ -2,8 +2,10 @@
 
 import keras
 
+from keras_fgvc.models._replicated import ReplicatedModel
 
-class UpsamplerTask(keras.Model):
+
+class UpsamplerTask(ReplicatedModel):
     """An up-sampler as a model of its own: maps in, larger maps out.
 
     Coarse2Fine, "Pre-training of the deconvolutional network": L2 loss.

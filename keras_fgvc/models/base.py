@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
+from keras_fgvc.models._replicated import ReplicatedModel
 
 
 class _Monitors:
@@ -25,7 +26,7 @@ class _Monitors:
         self.localization = []  # metrics that need boxes or heat maps
 
 
-class FineGrainedModel(keras.Model):
+class FineGrainedModel(ReplicatedModel):
     """Base of all methods: a functional graph whose losses are its own.
 
     A subclass builds its graph, calls `super().__init__(inputs, outputs,
@@ -111,12 +112,6 @@ class FineGrainedModel(keras.Model):
         """
         del stage, folder, load_size
         return self, data
-
-    def forget_traces(self) -> None:
-        """Has Keras trace its steps again, with a setting that changed."""
-        self.train_function = None
-        self.test_function = None
-        self.predict_function = None
 
     def head_variables(self) -> list:
         """What trains behind the backbone, `self.features`.

@@ -19,5 +19,6 @@ process killed at any moment leaves whole files only.
 
 from keras_fgvc.training.optimizers import make_optimizer
 from keras_fgvc.training.stages import fit
+from keras_fgvc.training.strategies import make_strategy
 
-__all__ = ["fit", "make_optimizer"]
+__all__ = ["fit", "make_optimizer", "make_strategy"]

@@ -18,6 +18,7 @@ from keras_fgvc.training.files import (
 )
 from keras_fgvc.training.optimizers import make_optimizer
 from keras_fgvc.training.seeds import EpochSeeds
+from keras_fgvc.training.strategies import Workers
 
 # Stages shuffle and augment differently from one another.
 SEEDS_PER_STAGE = 1000
@@ -34,6 +35,9 @@ def fit(
     verbose="auto",
 ) -> dict:
     """Trains a model through a recipe's stages; call again to resume.
+
+    A model that was built in the scope of a `tf.distribute` strategy trains on
+    its devices; see `make_strategy`.
 
     Finished stages are loaded, a stage that was interrupted goes on after its
     last finished epoch with the same images in the same order, and each
@@ -62,18 +66,28 @@ def fit(
     """
     chosen = _chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
-    _claim(workdir, recipe, data, seed)
+    workers = Workers(model)
+    workers.check_outside()
+    for is_turn in (workers.is_chief, not workers.is_chief):
+        if is_turn:  # the others compare with what the chief claimed
+            _claim(workdir, recipe, data, seed)
+        workers.wait()
     logs = {}
     for number, stage in chosen:
         folder = _folder(workdir, number, stage)
         if not (folder / "done.json").exists():
-            _load_previous(model, recipe, workdir, number)
-            run = _StageRun(model, recipe, stage, folder)
+            with workers.scope():
+                _load_previous(model, recipe, workdir, number)
+            run = _StageRun(model, recipe, stage, folder, workers)
             run(data, seed + SEEDS_PER_STAGE * number, verbose)
-        model.begin_stage(stage.name)
-        model.load_weights(folder / "best.weights.h5")
+            workers.wait()
+        with workers.scope():
+            model.begin_stage(stage.name)
+            model.load_weights(folder / "best.weights.h5")
         logs[stage.name] = read_log(folder / "log.csv")
-    move_into_place(workdir / "model.keras", model.save)
+    if workers.is_chief:
+        move_into_place(workdir / "model.keras", model.save)
+    workers.wait()
     return logs
 
 
@@ -144,7 +158,8 @@ def _claim(workdir, recipe, data, seed):
 class _StageRun:
     """One stage: compile, restore what an earlier process left, go on."""
 
-    def __init__(self, model, recipe, stage, folder):
+    def __init__(self, model, recipe, stage, folder, workers):
+        self.workers = workers
         self.whole = model
         self.model = model  # what this stage trains
         self.recipe = recipe
@@ -153,33 +168,49 @@ class _StageRun:
         self.folder = folder
 
     def __call__(self, data, seed, verbose):
-        self.whole.begin_stage(self.stage.name)
-        self.model, data = self.whole.stage_task(
-            self.stage,
-            data,
-            folder=self.folder.parent / "cache",
-            load_size=self.recipe.load_size,
-        )
         self.folder.mkdir(parents=True, exist_ok=True)
-        steps = self._steps_per_epoch(data)
-        self.model.compile(
-            make_optimizer(self.stage, steps, self.whole), metrics=["accuracy"]
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
-        start = self._restore()
+        with self.workers.scope():
+            data = self._prepare(data)
+            steps = self._steps_per_epoch(data)
+            optimizer = make_optimizer(self.stage, steps, self.whole)
+            self.model.compile(optimizer, metrics=["accuracy"])
+            optimizer.build(self.model.trainable_variables)
+            start = self._restore()
         if start < self.stage.epochs:
             train, validation = self._batches(data, seed, start)
             self.model.fit(
                 train,
                 validation_data=validation,
+                validation_steps=self.workers.num_batches(
+                    data.split_sizes["validation"], self.batch_size
+                ),
                 initial_epoch=start,
                 epochs=self.stage.epochs,
                 steps_per_epoch=steps,
                 shuffle=False,  # the pipeline shuffles
                 callbacks=self._callbacks(seed),
-                verbose=verbose,
+                verbose=verbose if self.workers.is_chief else 0,
             )
-        self._finish()
+        if self.workers.is_chief:
+            self._finish()
+
+    def _prepare(self, data):
+        """Sets what this stage trains; returns on what."""
+        self.whole.begin_stage(self.stage.name)
+        self.model, data = self.whole.stage_task(
+            self.stage,
+            data,
+            folder=self.folder.parent / self._cache,
+            load_size=self.recipe.load_size,
+        )
+        return data
+
+    @property
+    def _cache(self):
+        """Folder of what is computed once; workers fill one each."""
+        if self.workers.is_chief:
+            return "cache"
+        return f"cache-{self.workers.number}"
 
     def _steps_per_epoch(self, data):
         count, batch = data.split_sizes["train"], self.batch_size
@@ -191,38 +222,49 @@ class _StageRun:
         return count // batch
 
     def _batches(self, data, seed, start):
+        def train(share):
+            return data.batches(
+                "train",
+                training=True,
+                seed=seed,
+                augmentation=self.stage.augmentation,
+                epochs=range(start, self.stage.epochs),
+                share=share,
+                **shared,
+            )
+
+        def validation(share):
+            return data.batches("validation", share=share, **shared)
+
         shared = {
             "image_size": self.recipe.load_size,
             "batch_size": self.batch_size,
         }
-        train = data.batches(
-            "train",
-            training=True,
-            seed=seed,
-            augmentation=self.stage.augmentation,
-            epochs=range(start, self.stage.epochs),
-            **shared,
-        )
-        return train, data.batches("validation", **shared)
+        share_out = self.workers.share_out
+        return share_out(train), share_out(validation)
 
     def _restore(self):
         """Loads the newest backup; returns the number of epochs done."""
         backups = find_backups(self.folder)
         log = self.folder / "log.csv"
         if not backups:
-            log.unlink(missing_ok=True)
+            if self.workers.is_chief:
+                log.unlink(missing_ok=True)
             return 0
         epochs, path = backups[-1]
         self.model.load_weights(path)
-        # An epoch that was logged but not saved is run, and logged, again.
-        write_log(log, read_log(log, limit=epochs))
-        print(
-            f"{self.folder.name}: going on after epoch {epochs} of "
-            f"{self.stage.epochs}."
-        )
+        if self.workers.is_chief:
+            # An epoch that was logged but not saved is run, and logged, again.
+            write_log(log, read_log(log, limit=epochs))
+            print(
+                f"{self.folder.name}: going on after epoch {epochs} of "
+                f"{self.stage.epochs}."
+            )
         return epochs
 
     def _callbacks(self, seed):
+        if not self.workers.is_chief:
+            return [EpochSeeds(seed)]
         log = self.folder / "log.csv"
         values = [row[self.stage.monitor] for row in read_log(log)]
         callbacks = [
