@@ -13,10 +13,12 @@ from absl import app, flags
 
 from keras_fgvc.data import cluttered_digits
 from keras_fgvc.layers import GlobalKMaxPooling
+from keras_fgvc.training import make_strategy
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_train", 4000, "Training images.")
 flags.DEFINE_integer("epochs", 8, "Passes over them.")
+flags.DEFINE_enum("strategy", "none", ("none", "mirrored"), "Of devices.")
 
 
 def make_model(pooling):
@@ -36,6 +38,7 @@ def make_model(pooling):
 
 
 def main(_):
+    strategy = make_strategy(FLAGS.strategy)
     digits = cluttered_digits(FLAGS.num_train, 500, 1000, distractors=4)
     train, test = digits.subset("train"), digits.subset("test")
     for pooling in (
@@ -43,7 +46,8 @@ def main(_):
         GlobalKMaxPooling(k=4),
     ):
         keras.utils.set_random_seed(0)
-        model = make_model(pooling)
+        with strategy.scope():
+            model = make_model(pooling)
         model.fit(train.images, train.labels, epochs=FLAGS.epochs, verbose=0)
         _, accuracy = model.evaluate(test.images, test.labels, verbose=0)
         print(f"{type(pooling).__name__:24} {100 * accuracy:.1f} %")

@@ -95,12 +95,15 @@ def digits(distractors, num_train, num_test):
     )
 
 
-def train(row, seed, images, tests, folder):
+def train(row, seed, images, tests, folder, strategy):
     """One row from one seed; accuracy by number of distractors."""
     keras.backend.clear_session()  # layers keep their names
     keras.utils.set_random_seed(seed)
-    model = make_model(ROWS[row])
+    with strategy.scope():
+        model = make_model(ROWS[row])
     training.fit(model, make_recipe(row), images, folder, seed=seed, verbose=2)
+    if not training.is_chief(strategy):
+        return None
     return {
         str(count): evaluation.evaluate(
             model, test, image_size=CANVAS, batch_size=500
@@ -110,6 +113,7 @@ def train(row, seed, images, tests, folder):
 
 
 def main():
+    strategy = training.make_strategy(FLAGS.strategy)
     workdir = pathlib.Path(FLAGS.workdir)
     images = digits(TRAINING_CLUTTER, FLAGS.num_train, FLAGS.num_test)
     tests = {count: digits(count, 1, FLAGS.num_test) for count in CLUTTER}
@@ -121,9 +125,11 @@ def main():
             result = folder / "test.json"
             if not result.exists():
                 print(f"\n{row}, seed {seed}", flush=True)
-                found = train(row, seed, images, tests, folder)
-                result.write_text(json.dumps({"row": row, "top1": found}))
-    report(workdir)
+                found = train(row, seed, images, tests, folder, strategy)
+                if found is not None:
+                    result.write_text(json.dumps({"row": row, "top1": found}))
+    if training.is_chief(strategy):
+        report(workdir)
 
 
 def report(workdir):

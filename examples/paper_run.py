@@ -9,6 +9,7 @@ import inspect
 import json
 import pathlib
 import re
+import sys
 
 import keras
 import numpy as np
@@ -17,7 +18,8 @@ from absl import app, flags
 from keras_fgvc import data, evaluation, models, recipes, training
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data", None, "Folder or CSV file.")
+flags.DEFINE_string("data", None, "Folder, CSV file or name of a data set.")
+flags.DEFINE_string("data_dir", None, "See data.open_dataset.")
 flags.DEFINE_string("workdir", None, "Where results go.", required=True)
 flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
 flags.DEFINE_string("weights", None, '"imagenet" or a local file.')
@@ -34,6 +36,10 @@ flags.DEFINE_boolean("baseline", False, "Train models.Baseline instead.")
 flags.DEFINE_boolean("tune_threshold", False, "Choose tau on validation.")
 flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
 flags.DEFINE_string("verbose", "auto", "As in keras.Model.fit.")
+flags.DEFINE_enum(
+    "strategy", "none", training.STRATEGIES, "See training.make_strategy."
+)
+flags.DEFINE_string("tpu", "local", "Name of the TPU, for --strategy=tpu.")
 
 
 def make_recipe():
@@ -78,11 +84,17 @@ def run(tune_after=None, evaluate_after=None):
     Returns:
         The trained model, the data and the recipe.
     """
+    strategy = training.make_strategy(FLAGS.strategy, tpu=FLAGS.tpu)
     keras.utils.set_random_seed(FLAGS.seed)
     recipe = make_recipe()
-    images = data.open_dataset(FLAGS.data, seed=FLAGS.seed)
-    print(images.summary())
-    model = make_model(recipe, len(images.class_names))
+    images = data.open_dataset(
+        FLAGS.data, data_dir=FLAGS.data_dir, seed=FLAGS.seed
+    )
+    with strategy.scope():
+        model = make_model(recipe, len(images.class_names))
+    is_chief = training.is_chief(strategy)
+    if is_chief:
+        print(images.summary())
     wanted = FLAGS.stages or model.stages
     if FLAGS.tune_threshold and tune_after not in wanted:
         raise app.UsageError(
@@ -95,9 +107,14 @@ def run(tune_after=None, evaluate_after=None):
             continue
         train(model, recipe, images, number)
         if stage.name == tune_after and FLAGS.tune_threshold:
-            tune_threshold(model, images, recipe.load_size)
-        if stage.name in (evaluate_after or wanted):
+            tau = tune_threshold(model, images, recipe.load_size)
+            if is_chief:
+                model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
+                print(f"threshold {tau} is best on validation", flush=True)
+        if is_chief and stage.name in (evaluate_after or wanted):
             results[stage.name] = judge(model, images, recipe, stage.name)
+    if not is_chief:  # The first process judges and draws.
+        sys.exit()
     path = pathlib.Path(FLAGS.workdir) / "test.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     return model, images, recipe
@@ -130,11 +147,10 @@ def judge(model, images, recipe, stage):
 
 
 def tune_threshold(model, images, size):
-    """Sets tau to the best on the validation split."""
+    """Sets tau to the best on the validation split, and returns it."""
     tau = evaluation.best_threshold(model, images, image_size=size)
     model.set_threshold(tau)
-    model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
-    print(f"threshold {tau} is best on validation", flush=True)
+    return tau
 
 
 def sample_images(images, size, count=24):

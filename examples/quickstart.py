@@ -30,6 +30,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "runs/quickstart", "Emptied, then written.")
 flags.DEFINE_integer("num_train", 4000, "Training images.")
 flags.DEFINE_integer("seed", 0, "Of the images, weights and order.")
+flags.DEFINE_enum(
+    "strategy", "none", training.STRATEGIES, "See training.make_strategy."
+)
 
 CANVAS = 64  # pixels; the digit covers 28 of them
 THRESHOLD = 0.6  # best on validation images; the paper's 0.3 is for birds
@@ -101,13 +104,16 @@ def make_contestants():
 
 
 def main(_):
+    strategy = training.make_strategy(FLAGS.strategy)
     keras.utils.set_random_seed(FLAGS.seed)
-    workdir = pathlib.Path(FLAGS.workdir)
-    shutil.rmtree(workdir, ignore_errors=True)
     digits = data.cluttered_digits(
         FLAGS.num_train, 500, 1000, canvas=CANVAS, seed=FLAGS.seed
     )
-    elope, contestants = make_contestants()
+    with strategy.scope():
+        elope, contestants = make_contestants()
+    workdir = pathlib.Path(FLAGS.workdir)
+    if training.is_chief(strategy):
+        shutil.rmtree(workdir, ignore_errors=True)
     rows = []
     for model, recipe in contestants:
         print(f"\n{recipe.method}", flush=True)
@@ -118,6 +124,8 @@ def main(_):
         )
         where = "boxes" if model is elope else "mean_activation"
         rows.append((recipe.method, result.top1, result.localization[where]))
+    if not training.is_chief(strategy):  # The first process tells and draws.
+        return
     print("\n| model | test top-1 % | digit found (IoU >= 0.5) % |")
     print("|---|---|---|")
     for name, top1, found in rows:

@@ -34,10 +34,9 @@ def num_replicas() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def num_replicas_of(model) -> int:
-    """Number of replicas that a model is trained on (1 without a strategy)."""
-    strategy = getattr(model, "_distribute_strategy", None)
-    return 1 if strategy is None else strategy.num_replicas_in_sync
+def strategy_of(model):
+    """The strategy in whose scope a model was built, or None."""
+    return getattr(model, "_distribute_strategy", None)
 
 
 def is_multi_worker(strategy) -> bool:

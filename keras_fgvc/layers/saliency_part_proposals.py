@@ -16,7 +16,6 @@ from keras_fgvc.ops.regions.anchors import (
     check_anchors,
 )
 
-
 # A box's ratio of height to width, over its anchor's: 1 / 2 to 2.
 MAX_LOG_STRETCH = math.log(2)
 

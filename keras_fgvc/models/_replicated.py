@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._replicas import is_multi_worker, num_replicas_of
+from keras_fgvc._replicas import is_multi_worker, strategy_of
 
 
 class ReplicatedModel(keras.Model):
@@ -22,6 +22,11 @@ class ReplicatedModel(keras.Model):
 
     _predict_alone = None
 
+    @property
+    def _is_replicated(self):
+        strategy = strategy_of(self)
+        return strategy is not None and strategy.num_replicas_in_sync > 1
+
     def forget_traces(self) -> None:
         """Has Keras trace its steps again, with a setting that changed."""
         self.train_function = None
@@ -31,7 +36,7 @@ class ReplicatedModel(keras.Model):
 
     def predict_on_batch(self, x):
         """As `keras.Model.predict_on_batch`; on the first device alone."""
-        if num_replicas_of(self) == 1:
+        if not self._is_replicated:
             return super().predict_on_batch(x)
         import tensorflow as tf
 
@@ -46,7 +51,7 @@ class ReplicatedModel(keras.Model):
     # ---- Keras's own methods: nothing public does this ----
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is None or num_replicas_of(self) == 1:
+        if iterator is None or not self._is_replicated:
             return super()._maybe_symbolic_build(iterator, data_batch)
         strategy = self.distribute_strategy
         for _, _, batches in iterator:

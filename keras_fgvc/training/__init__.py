@@ -19,6 +19,6 @@ process killed at any moment leaves whole files only.
 
 from keras_fgvc.training.optimizers import make_optimizer
 from keras_fgvc.training.stages import fit
-from keras_fgvc.training.strategies import make_strategy
+from keras_fgvc.training.strategies import STRATEGIES, is_chief, make_strategy
 
-__all__ = ["fit", "make_optimizer", "make_strategy"]
+__all__ = ["STRATEGIES", "fit", "is_chief", "make_optimizer", "make_strategy"]

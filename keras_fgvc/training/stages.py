@@ -7,6 +7,7 @@ import pathlib
 
 import keras
 
+from keras_fgvc._replicas import strategy_of
 from keras_fgvc.recipes import Recipe
 from keras_fgvc.training.files import (
     Checkpoint,
@@ -66,7 +67,7 @@ def fit(
     """
     chosen = _chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
-    workers = Workers(model)
+    workers = Workers(strategy_of(model))
     workers.check_outside()
     for is_turn in (workers.is_chief, not workers.is_chief):
         if is_turn:  # the others compare with what the chief claimed

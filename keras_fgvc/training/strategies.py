@@ -6,7 +6,7 @@ import os
 import keras
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc._replicas import is_multi_worker, num_replicas_of
+from keras_fgvc._replicas import is_multi_worker
 from keras_fgvc.data import Share
 
 STRATEGIES = ("none", "mirrored", "multiworker", "tpu")
@@ -111,17 +111,35 @@ def _tpu(address):
 _MAKERS = {"mirrored": _mirrored, "multiworker": _multi_worker, "tpu": _tpu}
 
 
+def is_chief(strategy) -> bool:
+    """Whether this process is the one that writes files and judges.
+
+    Args:
+        strategy: From `make_strategy`.
+
+    Example:
+
+    ```python
+    from keras_fgvc.training import is_chief, make_strategy
+
+    is_chief(make_strategy("none"))  # True: there is no other
+    ```
+    """
+    return Workers(strategy).is_chief
+
+
 class Workers:
     """The processes that train a model, as `fit` needs them.
 
     Args:
-        model: A model, built in the scope of its strategy.
+        strategy: A `tf.distribute.Strategy`; anything else is one process
+            with one replica.
     """
 
-    def __init__(self, model):
-        self.strategy = getattr(model, "_distribute_strategy", None)
-        self.is_multi_worker = is_multi_worker(self.strategy)
-        self.num_replicas = num_replicas_of(model)
+    def __init__(self, strategy):
+        self.strategy = strategy
+        self.is_multi_worker = is_multi_worker(strategy)
+        self.num_replicas = getattr(strategy, "num_replicas_in_sync", 1)
 
     @property
     def is_chief(self) -> bool:

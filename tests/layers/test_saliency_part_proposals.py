@@ -47,7 +47,6 @@ def bounded(delta):
     ]
 
 
-
 def raw_outputs(layer, maps=MAPS):
     """Scores and deltas of each level as the heads give them."""
     levels = [layer.hidden(level) for level in layer.pyramid(maps)]
