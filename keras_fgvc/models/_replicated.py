@@ -62,10 +62,10 @@ class ReplicatedModel(keras.Model):
             break
         return super()._maybe_symbolic_build(data_batch=data_batch)
 
-    def _make_function(self, step_function):
-        strategy = self.distribute_strategy
+    def _make_function(self, step_function, *args, **kwargs):
+        strategy = strategy_of(self)
         if not is_multi_worker(strategy):
-            return super()._make_function(step_function)
+            return super()._make_function(step_function, *args, **kwargs)
         import tensorflow as tf
 
         def mean_of_local(value):

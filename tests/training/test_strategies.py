@@ -54,11 +54,11 @@ def free_ports(count):
     return ports
 
 
-def start(strategy, name, workdir, ports=()):
+def start(strategy, name, workdir, ports=(), **variables):
     """Starts one process, or one for each port."""
     processes = []
     for index in range(max(1, len(ports))):
-        environment = dict(os.environ)
+        environment = os.environ | variables
         if ports:
             workers = [f"127.0.0.1:{port}" for port in ports]
             environment["TF_CONFIG"] = json.dumps(
@@ -81,10 +81,13 @@ def start(strategy, name, workdir, ports=()):
 
 
 def finish(processes):
-    """Waits for processes that are to print "done"."""
+    """Waits for processes that are to print "done"; returns what else."""
+    outputs = []
     for process in processes:
         output, errors = process.communicate(timeout=LIMIT)
         assert output.strip().endswith("done"), errors[-3000:]
+        outputs.append(output.strip().removesuffix("done").strip())
+    return outputs
 
 
 def weights(workdir, number=0):
@@ -144,6 +147,15 @@ def test_errors(monkeypatch):
         training.make_strategy("multiworker")
     with pytest.raises(ValueError, match=r"finds no TPU .mine.*Give its"):
         training.make_strategy("tpu", tpu="mine")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
+def test_two_devices_train_as_one_on_jax(tmp_path):
+    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    alone = finish(start("none", "ELoPE", tmp_path / "one", **two))
+    both = finish(start("mirrored", "ELoPE", tmp_path / "two", **two))
+    assert (alone, both) == (["devices 1"], ["devices 2"])
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"))
 
 
 @pytest.mark.skipif(
