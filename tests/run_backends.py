@@ -3,7 +3,7 @@
     python tests/run_backends.py tensorflow jax torch
 
 TensorFlow runs everything. The others run what must work on every backend:
-the mathematics, layers, losses, models, backbones and metrics.
+the mathematics, layers, losses, models, backbones, metrics, strategies.
 """
 
 import os
@@ -20,6 +20,7 @@ EVERYWHERE = (
     "backbones",
     "test_backbones.py",
     "test_metrics.py",
+    "training/test_strategies.py",
 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_fgvc._checks import check_choice
 from keras_fgvc.data.examples import Examples
+from keras_fgvc.data.in_memory import read_into_memory
 from keras_fgvc.data.pipeline import make_batches
 from keras_fgvc.data.report import Report
 from keras_fgvc.data.shares import Share
@@ -139,6 +140,29 @@ class LabeledImages:
             drop_remainder=drop_remainder,
             share=share,
         )
+
+    def in_memory(self, image_size) -> "LabeledImages":
+        """The same data set, decoded and resized once and kept in memory.
+
+        Saves decoding in each epoch. Augmentation then starts from these
+        pixels: keep them larger than the crops are to be.
+
+        Args:
+            image_size: Side length or pair (height, width), in pixels.
+
+        Raises:
+            MemoryError: They take more than what is free.
+
+        Example:
+
+        ```python
+        from keras_fgvc.data import open_dataset
+
+        digits = open_dataset("cluttered_digits").in_memory(32)
+        print(digits.subset("test").images.shape)  # (2000, 32, 32, 3)
+        ```
+        """
+        return read_into_memory(self, image_size)
 
     def summary(self) -> str:
         """A small table: splits, classes, source, what was left out."""

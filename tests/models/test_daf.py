@@ -8,6 +8,10 @@ from keras_fgvc.models import DAF
 from tests import tiny
 
 BATCH, CLASSES, PARTS = 6, tiny.NUM_CLASSES, 2
+NOT_ON_JAX = pytest.mark.skipif(
+    keras.backend.backend() == "jax",
+    reason="nothing of JAX's own, and each compiles for many seconds",
+)
 SETTINGS = {
     "image_size": tiny.SIZE,
     "num_parts": PARTS,
@@ -155,6 +159,7 @@ MOVED = {
 }
 
 
+@NOT_ON_JAX
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 @pytest.mark.parametrize("term", MOVED)
 def test_what_each_term_moves(term):
@@ -276,6 +281,7 @@ def test_the_student_alone(tmp_path):
     )
 
 
+@NOT_ON_JAX
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_distillation_brings_the_student_to_the_teacher():
     images, labels = tiny.images_and_labels(24)
@@ -295,6 +301,7 @@ def test_distillation_brings_the_student_to_the_teacher():
     assert apart() < 0.3 * before
 
 
+@NOT_ON_JAX
 @pytest.mark.parametrize("batch_norm", ["frozen", "train"])
 def test_statistics_of_both_backbones(batch_norm):
     images, labels = tiny.images_and_labels()
@@ -314,6 +321,7 @@ def test_statistics_of_both_backbones(batch_norm):
         assert same == (batch_norm == "frozen"), weight.path
 
 
+@NOT_ON_JAX
 def test_sample_weight():
     """An image of weight zero teaches nothing."""
     images, labels = tiny.images_and_labels()
