@@ -147,7 +147,9 @@ def test_files_that_change_behind_its_back(files):
     read = RecordReader(records)
     with open(files[0], "r+b") as file:
         file.seek(records.offsets[1] + 50)
-        file.write(b"\0\0\0\0")
+        byte = file.read(1)[0]
+        file.seek(records.offsets[1] + 50)
+        file.write(bytes([255 - byte]))
     with pytest.raises(tf.errors.DataLossError):
         read(1)
     read(0)
