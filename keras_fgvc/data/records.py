@@ -127,11 +127,8 @@ class RecordReader:
     """Reads an image of `Records` by its number, inside a graph.
 
     TensorFlow has no operation that reads a part of a file, but its reader of
-    TFRecord files can start at a byte: one record is taken from there. Beside
-    `tf.io.read_file` of a file of 100 kB (0.2 ms of processor time) that
-    takes another 0.2 to 0.3 ms; decoding such a photograph takes milliseconds.
-    (A Python function in the graph took 0.4 ms more, and a dataset of records
-    of fixed length 13 ms, as it reads all that lies before.)
+    TFRecord files can start at a byte: one record is taken from there. (A
+    dataset of records of fixed length would read all that lies before.)
 
     Args:
         records: `Records`. Becomes tensors once: a graph that held the arrays
