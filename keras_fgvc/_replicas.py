@@ -28,6 +28,18 @@ def _replica_context():
     return tf.distribute.get_replica_context()
 
 
+def must_synchronize() -> bool:
+    """Whether a layer that is built now will have replicas beside it.
+
+    One device does without: Keras then has a more exact formula.
+    """
+    if not CAN_SYNCHRONIZE:
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
+
+
 def num_replicas() -> int:
     """Number of replicas that take part in the current step (1 if alone)."""
     context = _replica_context()

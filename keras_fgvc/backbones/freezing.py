@@ -8,7 +8,7 @@ normalisation in `fit`, because the outer call's `training=True` wins. Only
 import keras
 
 from keras_fgvc import _checks
-from keras_fgvc._replicas import CAN_SYNCHRONIZE
+from keras_fgvc._replicas import must_synchronize
 
 MODES = ("frozen", "train")
 
@@ -62,7 +62,7 @@ def configure_batch_norm(
         layer.trainable = batch_norm == "train"
         if batch_norm == "train":
             layer.momentum = momentum
-            layer.synchronized = CAN_SYNCHRONIZE
+            layer.synchronized = must_synchronize()
 
 
 def batch_norm_layers(model: keras.Model) -> list:
