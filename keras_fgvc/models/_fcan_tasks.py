@@ -13,6 +13,7 @@ from keras_fgvc import losses, ops
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.models import _fcan_graph as graph
 from keras_fgvc.models._classification import cross_entropy
+from keras_fgvc.models._replicated import ReplicatedModel
 from keras_fgvc.models.base import FineGrainedModel
 
 REWARDS = ("greedy", "final")
@@ -153,7 +154,7 @@ def map_extractor(model):
     image = keras.Input((None, None, 3), dtype="float32")
     size = model.image_size
     square = keras.layers.Resizing(size, size, dtype="float32")(image)
-    return keras.Model(image, model.features(square))
+    return ReplicatedModel(image, model.features(square))
 
 
 def region_finder(model):
@@ -161,7 +162,7 @@ def region_finder(model):
     channels = model.features.output.shape[-1]
     maps = keras.Input((*model.map_size, channels))
     boxes, _ = graph.find_regions(maps, model.glimpses, model.condition)
-    return keras.Model(maps, boxes)
+    return ReplicatedModel(maps, boxes)
 
 
 def sum_over_views(labels, view_logits):

@@ -10,7 +10,7 @@ class ReplicatedModel(keras.Model):
     """A `keras.Model` that `tf.distribute` strategies train as they should.
 
     On one device, and on other backends than TensorFlow, it is `keras.Model`.
-    On many, three things of Keras 3.12 to 3.15 are mended:
+    On many, what fails in Keras 3.15 is mended:
 
     - `fit` and `evaluate` fail under `MultiWorkerMirroredStrategy`: one takes
       the first batch's mean over workers to see its shapes, the other the
