@@ -81,8 +81,8 @@ def is_on_disk(entry: CatalogueEntry, data_dir: str | None) -> bool:
 
 def open_entry(
     entry: CatalogueEntry,
-    data_dir: str | None,
     *,
+    data_dir: str | None,
     seed: int,
     validation_fraction: float,
     on_error: str,

@@ -24,6 +24,8 @@ class LabeledImages:
         source: Where the images come from.
         licence: What one may do with them.
         report: `Report` of what was left out or noticed while opening.
+        opened_by: Arguments of `open_dataset` that open it again; empty for
+            what was not opened so.
 
     Attributes:
         num_classes: Number of classes.
@@ -54,6 +56,7 @@ class LabeledImages:
     source: str = ""
     licence: str = ""
     report: Report = dataclasses.field(default_factory=Report)
+    opened_by: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for examples in self.splits.values():

@@ -1,5 +1,6 @@
 """Opening a data set by name, folder or CSV."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -102,17 +103,37 @@ def open_dataset(
     check_in_range("validation_fraction", validation_fraction, 0, 0.9)
     check_in_range("test_fraction", test_fraction, 0, 0.9)
     check_positive_int("seed", seed, minimum=0)
-    log = ProblemLog(on_error)
+    options = {
+        "data_dir": data_dir and os.path.abspath(data_dir),
+        "validation_fraction": validation_fraction,
+        "test_fraction": test_fraction,
+        "seed": seed,
+        "on_error": on_error,
+    }
     path = os.fspath(name_or_path)
     entry = find_entry(path)
-    if entry is not None:
-        return open_entry(
-            entry,
-            data_dir,
-            seed=seed,
-            validation_fraction=validation_fraction,
-            on_error=on_error,
-        )
+    if entry is None:
+        images = _open_files(path, verify, **options)
+        path = os.path.abspath(path)
+    else:
+        del options["test_fraction"]  # their test splits are their own
+        images = open_entry(entry, **options)
+    return dataclasses.replace(
+        images, opened_by={"name_or_path": path, **options}
+    )
+
+
+def _open_files(
+    path,
+    verify,
+    *,
+    data_dir,
+    validation_fraction,
+    test_fraction,
+    seed,
+    on_error,
+):
+    log = ProblemLog(on_error)
     rows = _read_rows(path, data_dir, log)
     rows = drop_repeated(rows, log)
     log.settle()

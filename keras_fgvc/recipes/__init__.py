@@ -13,9 +13,9 @@ from keras_fgvc.recipes import (
     fcan,
     painless_attention,
 )
-from keras_fgvc.recipes.base import Recipe, Stage
+from keras_fgvc.recipes.base import Recipe, Stage, from_dict
 
-__all__ = ["Recipe", "Stage", "available", "get"]
+__all__ = ["Recipe", "Stage", "available", "from_dict", "get"]
 
 _BY_NAME = {
     recipe.name: recipe

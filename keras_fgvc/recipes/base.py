@@ -124,3 +124,24 @@ class Recipe:
         """
         check_positive_int("count", count)
         return self.replace(stages=self.stages * count)
+
+
+def from_dict(config: dict) -> Recipe:
+    """The recipe that `dataclasses.asdict` was applied to.
+
+    JSON's lists, where a recipe has tuples, are made tuples again.
+    """
+    stages = []
+    for stage in config["stages"]:
+        changes = Augmentation(**_with_tuples(stage["augmentation"]))
+        stages.append(Stage(**{**stage, "augmentation": changes}))
+    arguments = _with_tuples(config["arguments"])
+    changes = {"stages": tuple(stages), "arguments": arguments}
+    return Recipe(**{**config, **changes})
+
+
+def _with_tuples(config):
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in config.items()
+    }

@@ -2,7 +2,7 @@
 
 ```
 workdir/
-  run.json                    what is trained: recipe, seed, classes
+  run.json                    what is trained: recipe, seed, classes, data
   1-classifier/
     log.csv                   one row an epoch
     tensorboard/
@@ -18,7 +18,16 @@ process killed at any moment leaves whole files only.
 """
 
 from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.runs import Run, open_run
 from keras_fgvc.training.stages import fit
 from keras_fgvc.training.strategies import STRATEGIES, is_chief, make_strategy
 
-__all__ = ["STRATEGIES", "fit", "is_chief", "make_optimizer", "make_strategy"]
+__all__ = [
+    "STRATEGIES",
+    "Run",
+    "fit",
+    "is_chief",
+    "make_optimizer",
+    "make_strategy",
+    "open_run",
+]

@@ -151,6 +151,7 @@ def _claim(workdir, recipe, data, seed):
             )
         return
     workdir.mkdir(parents=True, exist_ok=True)
+    run["opened_by"] = data.opened_by  # not compared: data may be moved
     move_into_place(
         path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
     )

@@ -1,0 +1,125 @@
+"""A work directory, read back: what was trained, on what, how it went."""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+
+from keras_fgvc import data, recipes
+from keras_fgvc.training.files import read_log
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What `training.fit` left in a work directory.
+
+    Args:
+        workdir: The folder.
+        recipe: `recipes.Recipe` it was trained by.
+        seed: Of shuffling and augmentation.
+        class_names: Names of the classes; label i belongs to name i.
+        opened_by: Arguments of `data.open_dataset` that open its data again;
+            empty for data that came from elsewhere.
+    """
+
+    workdir: pathlib.Path
+    recipe: recipes.Recipe
+    seed: int
+    class_names: tuple[str, ...]
+    opened_by: dict
+
+    def load_model(self):
+        """The trained model.
+
+        Raises:
+            ValueError: If no stage has been finished yet.
+        """
+        path = self.workdir / "model.keras"
+        if not path.exists():
+            raise ValueError(
+                f"{self.workdir} has no model.keras yet: its training was "
+                "interrupted. Run the same command again; it goes on after "
+                "the last finished epoch."
+            )
+        return keras.saving.load_model(path)
+
+    def open_data(self, name_or_path=None, *, data_dir=None):
+        """The data it was trained on, with the same splits.
+
+        Args:
+            name_or_path: Where the data lies now, if it was moved.
+            data_dir: See `data.open_dataset`.
+
+        Raises:
+            ValueError: If the data cannot be found, or has other classes.
+        """
+        arguments = dict(self.opened_by)
+        if name_or_path is not None:
+            arguments["name_or_path"] = str(name_or_path)
+        if data_dir is not None:
+            arguments["data_dir"] = str(data_dir)
+        if "name_or_path" not in arguments:
+            raise ValueError(
+                f"{self.workdir / 'run.json'} does not tell what data this "
+                "run was trained on. Name it."
+            )
+        images = data.open_dataset(**arguments)
+        if tuple(images.class_names) != self.class_names:
+            raise ValueError(
+                f"{arguments['name_or_path']} has other classes than the run "
+                f"in {self.workdir}: {_differing(images, self)}."
+            )
+        return images
+
+    def logs(self) -> dict:
+        """From each stage's folder, as "1-classifier", to its log.
+
+        A log is a list of one dict an epoch, as `training.fit` returns.
+        """
+        found = {}
+        for number, stage in enumerate(self.recipe.stages, start=1):
+            folder = f"{number}-{stage.name}"
+            rows = read_log(self.workdir / folder / "log.csv")
+            if rows:
+                found[folder] = rows
+        return found
+
+
+def open_run(workdir) -> Run:
+    """Reads what `training.fit` wrote into a folder.
+
+    Args:
+        workdir: The folder.
+
+    Returns:
+        `Run`.
+
+    Raises:
+        ValueError: If the folder holds no run.
+
+    Example: `examples/report.py`.
+    """
+    workdir = pathlib.Path(workdir)
+    path = workdir / "run.json"
+    if not path.exists():
+        raise ValueError(
+            f"{workdir} holds no run: it has no run.json. Give the `workdir` "
+            "of a training."
+        )
+    run = json.loads(path.read_text())
+    return Run(
+        workdir=workdir,
+        recipe=recipes.from_dict(run["recipe"]),
+        seed=run["seed"],
+        class_names=tuple(run["classes"]),
+        opened_by=run.get("opened_by", {}),
+    )
+
+
+def _differing(images, run):
+    ours, theirs = set(run.class_names), set(images.class_names)
+    if ours == theirs:
+        return "their order differs"
+    missing, new = sorted(ours - theirs)[:3], sorted(theirs - ours)[:3]
+    return f"missing {missing}, not known {new}"

@@ -1,0 +1,111 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_fgvc import data, models, recipes, training
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for name in ("red", "green"):
+        (folder / name).mkdir()
+        for number in range(7):
+            pixels = rng.integers(0, 256, (19, 23, 3), "uint8")
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(photographs, tmp_path_factory):
+    """A run of two epochs: its folder, data and model."""
+    workdir = tmp_path_factory.mktemp("runs") / "birds"
+    images = data.open_dataset(str(photographs), seed=5)
+    recipe = recipes.get("elope-short").replace(
+        method="Baseline", image_size=24, load_size=24, batch_size=4
+    )
+    model = models.Baseline(tiny.backbone(), 2, tap=8)
+    training.fit(
+        model,
+        recipe.with_epochs(classifier=2),
+        images,
+        workdir,
+        seed=3,
+        verbose=0,
+    )
+    return workdir, images, model
+
+
+def test_everything_comes_back(trained):
+    workdir, images, model = trained
+    run = training.open_run(workdir)
+    assert (run.seed, run.class_names) == (3, ("green", "red"))
+    assert run.recipe.stages[0].epochs == 2
+    assert list(run.logs()) == ["1-classifier"]
+    assert len(run.logs()["1-classifier"]) == 2
+    pixels, _ = tiny.images_and_labels(3, size=24)
+    np.testing.assert_array_equal(
+        run.load_model().predict_on_batch(pixels)["probabilities"],
+        model.predict_on_batch(pixels)["probabilities"],
+    )
+    again = run.open_data()
+    for split in ("train", "validation", "test"):
+        assert again.subset(split).paths == images.subset(split).paths
+
+
+def test_data_that_was_moved(trained, photographs, tmp_path):
+    workdir, images, _ = trained
+    moved = tmp_path / "elsewhere"
+    moved.symlink_to(photographs, target_is_directory=True)
+    again = training.open_run(workdir).open_data(moved)
+    assert again.split_sizes == images.split_sizes
+    # Going on with it is no other run.
+    path = workdir / "run.json"
+    run = json.loads(path.read_text())
+    run["opened_by"]["name_or_path"] = "/gone"
+    path.write_text(json.dumps(run))
+    with pytest.raises(ValueError, match=r"looked for at /gone"):
+        training.open_run(workdir).open_data()
+    training.fit(
+        models.Baseline(tiny.backbone(), 2, tap=8),
+        training.open_run(workdir).recipe,
+        images,
+        workdir,
+        seed=3,
+        verbose=0,
+    )
+
+
+def test_other_classes_are_refused(trained, photographs, tmp_path):
+    workdir, _, _ = trained
+    for old, new in (("red", "crimson"), ("green", "green")):
+        (tmp_path / new).symlink_to(photographs / old, target_is_directory=True)
+    with pytest.raises(
+        ValueError, match=r"missing \['red'\], not known \['crimson'\]"
+    ):
+        training.open_run(workdir).open_data(tmp_path)
+
+
+def test_folders_that_are_no_runs(trained, tmp_path):
+    with pytest.raises(ValueError, match=r"holds no run: it has no run.json"):
+        training.open_run(tmp_path)
+    workdir, _, _ = trained
+    run = dataclasses.replace(
+        training.open_run(workdir), workdir=tmp_path, opened_by={}
+    )
+    with pytest.raises(ValueError, match=r"no model\.keras yet.*goes on after"):
+        run.load_model()
+    with pytest.raises(ValueError, match="does not tell what data"):
+        run.open_data()
+
+
+@pytest.mark.parametrize("name", recipes.available())
+def test_recipes_go_through_json(name):
+    recipe = recipes.get(name)
+    text = json.dumps(dataclasses.asdict(recipe))
+    assert recipes.from_dict(json.loads(text)) == recipe
