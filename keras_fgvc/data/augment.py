@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from keras_fgvc._checks import check_in_range
-from keras_fgvc.data import geometry
+from keras_fgvc.data import cropping, geometry
 from keras_fgvc.data.colour import recolour
 from keras_fgvc.data.images import to_uint8
 
@@ -18,11 +18,12 @@ NUM_DRAWS = PLACE + 2
 class Augmentation:
     """Random geometry and colour for training images.
 
-    Everything is off by default: `Augmentation()` changes nothing. Crop,
-    flip and rotation are one affine map, applied in one bilinear resampling;
-    boxes go through the same map. Brightness, contrast, saturation and
-    lighting are one affine map of the colours, applied in this order without
-    clipping in between, and clipped to 0..255 at the end:
+    Everything is off by default: `Augmentation()` changes nothing. A crop is
+    cut from the image as it is stored, in whole pixels, and resized once.
+    With a rotation, crop, flip and rotation are one affine map, applied in
+    one bilinear resampling. Boxes go the same way. Brightness, contrast,
+    saturation and lighting are one affine map of the colours, applied in this
+    order without clipping in between, and clipped to 0..255 at the end:
 
     - brightness: `x -> b x`
     - contrast: `x -> c x + (1 - c) mean(grey(x))`
@@ -49,8 +50,8 @@ class Augmentation:
             or "nearest". Default 0.
 
     Call arguments:
-        image: uint8 or float tensor `(height, width, 3)` of known size, raw
-            pixels 0..255.
+        image: uint8 or float tensor `(height, width, 3)`, raw pixels 0..255;
+            for a rotation of known size.
         seed: Integer tensor of shape `(2,)`.
         box: Optional float tensor `(4,)`, or `(parts, 4)` for several boxes,
             `[y_min, x_min, y_max, x_max]` normalised to 0..1. A rotated box
@@ -108,12 +109,15 @@ class Augmentation:
         input_size = tuple(image.shape[:2])
         output_size = tuple(output_size or input_size)
         draws = tf.random.stateless_uniform([NUM_DRAWS], seed)
-        if self.rotation or self.random_crop or input_size != output_size:
-            image, box = self._move(image, box, draws, output_size)
-        elif self.horizontal_flip:
-            mirror = self._mirror(draws)
-            image = geometry.flip_image(image, mirror)
-            box = None if box is None else geometry.flip_box(box, mirror)
+        if self.rotation:
+            image, box = self._turn(image, box, draws, output_size)
+        else:
+            if self.random_crop or input_size != output_size:
+                image, box = self._cut(image, box, draws, output_size)
+            if self.horizontal_flip:
+                mirror = self._mirror(draws)
+                image = geometry.flip_image(image, mirror)
+                box = None if box is None else geometry.flip_box(box, mirror)
         if self.changes_colours:
             image = self._recolour(tf.cast(image, tf.float32), draws, seed)
         image = image if image.dtype == tf.uint8 else to_uint8(image)
@@ -125,16 +129,30 @@ class Augmentation:
         strengths = (self.brightness, self.contrast, self.saturation)
         return any(strengths) or self.lighting > 0
 
-    def input_size(self, output_size) -> tuple[int, int]:
-        """The image size from which crops are about `output_size` large.
+    def input_size(self, output_size) -> tuple[int, int] | None:
+        """The image size to load for this output; None for the stored size.
 
-        On average a crop is then neither enlarged nor shrunk: crops of 224
-        with a share of (224 / 256)^2 are taken from 256.
+        Crops are cut from the image as it is stored, unless they are turned:
+        then from a size at which a crop is, on average, neither enlarged nor
+        shrunk. Turned crops of 224 with a share of (224 / 256)^2 are taken
+        from 256.
         """
         if self.random_crop is None:
             return tuple(output_size)
+        if not self.rotation:
+            return None
         side = math.sqrt(sum(self.random_crop) / 2)
         return tuple(round(length / side) for length in output_size)
+
+    def _share(self, draws):
+        smallest, largest = self.random_crop or (1.0, 1.0)
+        return smallest + (largest - smallest) * draws[SHARE]
+
+    def _cut(self, image, box, draws, output_size):
+        place = draws[PLACE : PLACE + 2]
+        window = cropping.choose_window(image, self._share(draws), place)
+        image = cropping.cut_image(image, window, output_size)
+        return image, None if box is None else cropping.cut_box(box, window)
 
     def _mirror(self, draws):
         import tensorflow as tf
@@ -143,15 +161,14 @@ class Augmentation:
             return tf.constant(1.0)
         return tf.where(draws[MIRROR] < 0.5, -1.0, 1.0)
 
-    def _move(self, image, box, draws, output_size):
+    def _turn(self, image, box, draws, output_size):
         input_size = tuple(image.shape[:2])
-        smallest, largest = self.random_crop or (1.0, 1.0)
         affine = geometry.affine_map(
             input_size,
             output_size,
             angle=self.rotation * (2.0 * draws[ANGLE] - 1.0),
             mirror=self._mirror(draws),
-            share=smallest + (largest - smallest) * draws[SHARE],
+            share=self._share(draws),
             place=draws[PLACE : PLACE + 2],
         )
         moved = geometry.move_image(image, affine, output_size, self.fill)

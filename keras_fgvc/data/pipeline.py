@@ -11,7 +11,7 @@ import numbers
 from keras_fgvc._checks import check_positive_int, check_size
 from keras_fgvc.data.augment import Augmentation
 from keras_fgvc.data.examples import Examples
-from keras_fgvc.data.images import decode_and_resize, resize
+from keras_fgvc.data.images import decode, decode_and_resize, resize
 from keras_fgvc.data.records import RecordReader
 from keras_fgvc.data.shares import Share, batch_parts
 
@@ -185,14 +185,19 @@ class _Loader:
         return image, label if box is None else {"label": label, "box": box}
 
     def _read(self, index, size):
+        """The image, resized; as it is stored where `size` is None."""
         import tensorflow as tf
 
         if self.stored_size is None:
-            return decode_and_resize(self.read_file(index), size)
+            encoded = self.read_file(index)
+            if size is None:
+                return decode(encoded)
+            return decode_and_resize(encoded, size)
         stored = tf.gather(self.stored, index)
         if stored.shape[-1] == 1:
             stored = tf.image.grayscale_to_rgb(stored)
-        return stored if self.stored_size == size else resize(stored, size)
+        is_right = size is None or self.stored_size == size
+        return stored if is_right else resize(stored, size)
 
     def _augment(self, index, epoch, box):
         image = self._read(index, self.augmentation.input_size(self.image_size))

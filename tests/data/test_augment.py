@@ -138,7 +138,12 @@ def test_several_boxes_are_flipped_each_for_itself():
 
 
 @pytest.mark.parametrize(
-    "augment", [EVERYTHING, Augmentation(horizontal_flip=True)]
+    "augment",
+    [
+        EVERYTHING,
+        Augmentation(horizontal_flip=True),
+        Augmentation(horizontal_flip=True, random_crop=(0.5, 1.0)),
+    ],
 )
 def test_several_boxes_of_an_image_follow_it(augment):
     image = tf.constant(smooth_pixels())
@@ -260,8 +265,9 @@ def test_the_graph_computes_the_same():
 
 def test_crops_are_taken_from_a_larger_image():
     share = (224 / 256) ** 2
-    crop = Augmentation(random_crop=(share, share))
+    crop = Augmentation(random_crop=(share, share), rotation=10)
     assert crop.input_size((224, 112)) == (256, 128)
+    assert Augmentation(random_crop=(share, share)).input_size((9, 9)) is None
     assert Augmentation().input_size((224, 112)) == (224, 112)
 
 
