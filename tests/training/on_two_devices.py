@@ -2,7 +2,7 @@
 
 python -m tests.training.on_two_devices WORKDIR NAME...
 
-Prints "equal" after the names if weights and logs are. Chance is off: it
+Prints "equal:" and the names last if weights and logs are. Chance is off: it
 would draw other numbers on another device.
 """
 
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_fgvc import layers, models, recipes, training
+from keras_fgvc import layers, models, ops, recipes, training
 from keras_fgvc.models import _attention_views
 from tests import tiny
 
@@ -37,6 +37,14 @@ ARGUMENTS = {
         "taps": (4, 8),
         "groups": 11,
     },
+    "FCAN": {
+        "image_size": tiny.SIZE,
+        "crop_size": 16,
+        "part_sizes": (1, 2),
+        "num_samples": 3,
+        "tap": 8,
+        "classifier_tap": 8,
+    },
 }
 RECIPES = {
     "Baseline": "elope-short",
@@ -45,6 +53,7 @@ RECIPES = {
     "Coarse2Fine": "coarse2fine-short",
     "WS-DAN": "coarse2fine-short",
     "DAF": "daf-short",
+    "FCAN": "fcan-short",
 }
 
 
@@ -110,7 +119,7 @@ def assert_equal(ours, theirs):
 
 
 def without_chance():
-    """Thresholds in the middle; the noise of inference, an image's own."""
+    """Thresholds in the middle, the noise of inference, the first cells."""
     _attention_views.CropAndDrop._draw = lambda self, batch, limits: (
         keras.ops.full((batch,), sum(limits) / 2)
     )
@@ -118,6 +127,16 @@ def without_chance():
     layers.ProposalViews._noise = lambda self, shape, training: noise(
         self, shape, False
     )
+    ops.sample_locations = first_cells
+
+
+def first_cells(scores, num_samples, seed):
+    """`(b, h, w)` -> `(b, num_samples, 2)`, the same for each image."""
+    del seed
+    batch, _, width = keras.ops.shape(scores)
+    cells = keras.ops.arange(num_samples)
+    cells = keras.ops.stack([cells // width, cells % width], axis=-1)
+    return keras.ops.tile(cells[None], (batch, 1, 1))
 
 
 def main(workdir, *names):
@@ -136,8 +155,7 @@ def main(workdir, *names):
             train(name, alone, folder / "one"),
             train(name, both, folder / "two"),
         )
-        print(name, flush=True)
-    print("equal")
+    print("equal:", *names)
 
 
 if __name__ == "__main__":
