@@ -71,8 +71,6 @@ def is_on_disk(entry: CatalogueEntry, data_dir: str | None) -> bool:
     """Whether it can be opened without a download."""
     if entry.builder is None:
         return True
-    if not entry.is_whole:
-        return False
     if entry.origin == GENERATED and data_dir is not None:
         as_file = os.path.join(data_dir, FILE_NAME)
         return os.path.isfile(as_file) or is_prepared(entry, data_dir)

@@ -28,10 +28,9 @@ class CatalogueEntry:
         variants: Dictionary from the names of variants, which follow `name`
             after a slash, to their number of classes. Default: none.
         variant: Name of the variant, or None.
-        needs_variant: Whether the name alone is not enough. Else it means
-            the first of `variants`.
-        features: `Features` of its records; `{variant}` in the name of the
-            label stands for the variant.
+        features: `Features` of its records.
+        variant_label: Name of the feature with the label of a variant, where
+            that is not `features.label`; `{variant}` stands for the variant.
         splits: Dictionary from our splits to the builder's.
         has_boxes: Whether there is a box for each image.
         urls: Dictionary from files to their addresses, where the builder
@@ -51,8 +50,8 @@ class CatalogueEntry:
     builder: str | None = None
     variants: dict[str, int] = dataclasses.field(default_factory=dict)
     variant: str | None = None
-    needs_variant: bool = False
     features: Features = dataclasses.field(default_factory=Features)
+    variant_label: str | None = None
     splits: dict[str, str] = dataclasses.field(
         default_factory=lambda: {"train": "train", "test": "test"}
     )
@@ -67,30 +66,17 @@ class CatalogueEntry:
     def with_variant(self, variant: str) -> "CatalogueEntry":
         """The entry of one variant, named `name/variant`."""
         check_choice("variant", variant, tuple(self.variants))
-        label = self.features.label.format(variant=variant)
+        features = self.features
+        if self.variant_label:
+            label = self.variant_label.format(variant=variant)
+            features = dataclasses.replace(features, label=label)
         return dataclasses.replace(
             self,
             name=f"{self.name}/{variant}",
             num_classes=self.variants[variant],
             variant=variant,
-            features=dataclasses.replace(self.features, label=label),
+            features=features,
         )
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it can be opened as it is, without (another) variant."""
-        return not self.needs_variant or self.variant is not None
-
-    def check_is_whole(self) -> None:
-        """Raises where the name alone is not enough."""
-        if not self.is_whole:
-            listed = ", ".join(self.variants)
-            raise ValueError(
-                f'"{self.name}" has {len(self.variants)} labels for each '
-                "image, and LabeledImages has one: choose one of them, as in "
-                f'"{self.name}/{next(reversed(self.variants))}". They are '
-                f"{listed}."
-            )
 
     def summary(self) -> str:
         """A small table, as of `LabeledImages.summary`."""

@@ -10,9 +10,8 @@ said of licences is a hint: read the terms at the source. What we chose:
   as the object's.
 - oxford_pets: its boxes are of heads and only of training images. They are not
   taken.
-- celeb_a: 40 attributes an image. One of them, as "celeb_a/Smiling", makes two
-  classes; all at once would be several labels an image, which `LabeledImages`
-  does not have.
+- celeb_a: 40 attributes an image, labels `(n, 40)` of 0 and 1. One of them, as
+  "celeb_a/Smiling", makes two classes.
 - uec_food100 and adience: our own splits, see their builders.
 """
 
@@ -167,15 +166,17 @@ ENTRIES = (
     ),
     CatalogueEntry(
         "celeb_a",
-        num_classes=2,
+        num_classes=40,
         split_sizes={"train": 162_770, "validation": 19_867, "test": 19_962},
         source="CelebA (Liu et al., 2015), mmlab.ie.cuhk.edu.hk",
         licence=RESEARCH,
         how_to_get=DOWNLOADED + " (Google Drive, often refuses)",
         builder="celeb_a",
         variants=dict.fromkeys(CELEB_A_ATTRIBUTES, 2),
-        needs_variant=True,
-        features=Features(label="attributes/{variant}"),
+        features=Features(
+            label=tuple(f"attributes/{name}" for name in CELEB_A_ATTRIBUTES)
+        ),
+        variant_label="attributes/{variant}",
         splits=THREE_SPLITS,
     ),
     CatalogueEntry(

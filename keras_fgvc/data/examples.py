@@ -15,7 +15,8 @@ class Examples:
     """Images of one split: files, pixels or records, one of the three.
 
     Args:
-        labels: int32 array `(n,)`, from 0.
+        labels: int32 array `(n,)`, from 0; or `(n, classes)` of 0 and 1, for
+            images that may be of several classes at once.
         paths: Tuple of n file names, or None.
         images: uint8 array `(n, height, width, 3)`, or None.
         boxes: float32 array `(n, 4)`, or `(n, parts, 4)` for several boxes
@@ -55,8 +56,20 @@ class Examples:
         return len(self.labels)
 
     def check_labels(self, num_classes: int) -> None:
-        """Raises if a label lies outside 0..num_classes-1."""
-        check_labels(self.labels, num_classes)
+        """Raises if a label lies outside 0..num_classes-1.
+
+        Of several labels an image, each must be 0 or 1, one for each class.
+        """
+        if np.ndim(self.labels) == 1:
+            check_labels(self.labels, num_classes)
+            return
+        _, given = np.shape(self.labels)
+        if given != num_classes or not np.isin(self.labels, (0, 1)).all():
+            raise ValueError(
+                "`labels` must be (n,) class numbers, or (n, classes) of 0 "
+                f"and 1. Received: {given} columns for {num_classes} classes, "
+                f"values {np.min(self.labels)} to {np.max(self.labels)}."
+            )
 
     def take(self, indices) -> "Examples":
         """The examples at `indices` (an integer array), in this order."""

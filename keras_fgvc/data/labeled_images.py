@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from keras_fgvc._checks import check_choice
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.in_memory import read_into_memory
@@ -29,6 +31,9 @@ class LabeledImages:
 
     Attributes:
         num_classes: Number of classes.
+        is_multi_label: Whether an image may be of several classes at once;
+            labels are then `(n, classes)` of 0 and 1. The methods of this
+            package train on images of one class.
         split_sizes: Dictionary from the name of a split to its size.
 
     Raises:
@@ -67,8 +72,22 @@ class LabeledImages:
         return len(self.class_names)
 
     @property
+    def is_multi_label(self) -> bool:
+        return any(np.ndim(s.labels) == 2 for s in self.splits.values())
+
+    @property
     def split_sizes(self) -> dict[str, int]:
         return {name: len(split) for name, split in self.splits.items()}
+
+    def check_one_class_each(self) -> None:
+        """Raises if images may be of several classes at once."""
+        if self.is_multi_label:
+            raise ValueError(
+                "The methods train on images of one class each; those of "
+                f"{self.name} have {self.num_classes} labels. Choose one of "
+                'them, as in "celeb_a/Smiling", or give `batches` to a model '
+                "of your own."
+            )
 
     def subset(self, split: str) -> Examples:
         """The paths (or images or records), labels and boxes of one split.
@@ -123,8 +142,8 @@ class LabeledImages:
         Returns:
             `tf.data.Dataset` of known length with elements (images, labels):
             uint8 `(batch, height, width, 3)`, raw pixels 0..255, and int32
-            `(batch,)` or, with boxes, the dictionary with also float32
-            `(batch, 4)`.
+            `(batch,)`, or `(batch, classes)` where an image has several. With
+            boxes the dictionary with also float32 `(batch, 4)`.
 
         Raises:
             ValueError: An unknown split; boxes asked for where there are

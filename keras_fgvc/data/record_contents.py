@@ -28,16 +28,22 @@ class Features:
     """Which features of a record are the image, its label and its box.
 
     Args:
-        label: Name of the feature with the number of the class.
+        label: Name of the feature with the number of the class; or a tuple
+            of names of features that are 0 or 1, for several labels an image.
         box: Name of the feature with its box, or with several: the largest
             one is taken. None for no boxes.
         filename: Name of the feature with the image's file name, whose
             folder names the class; None if the builder names the classes.
     """
 
-    label: str = "label"
+    label: str | tuple[str, ...] = "label"
     box: str | None = None
     filename: str | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the features with labels, of one or of several."""
+        return (self.label,) if isinstance(self.label, str) else self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Indexed:
 
     Args:
         records: `Records`.
-        labels: int64 array `(n,)`.
+        labels: int64 array `(n,)`, or `(n, labels)` for several an image.
         boxes: float32 array `(n, 4)` of the upright image, as they are
             stored, all zeros where there is none; or None.
         folders: Dictionary from labels to the name of their folder.
@@ -72,16 +78,18 @@ def look_up(files, features: Features) -> Indexed:
     count = len(records)
     if count > LONG:
         print(f"Looking up {count} records of {os.path.dirname(files[0])}")
-    labels = np.zeros(count, np.int64)
+    several = isinstance(features.label, tuple)
+    shape = (count, len(features.label)) if several else count
+    labels = np.zeros(shape, np.int64)
     boxes = np.zeros((count, 4), np.float32) if features.box else None
     folders = {}
     for i, buffer in _with_buffers(records):
         row = _Row(buffer, records, i, features)
-        labels[i] = row.label
+        labels[i] = row.labels if several else row.labels[0]
         if boxes is not None:
             boxes[i] = row.box()
-        if features.filename and row.label not in folders:
-            folders[row.label] = row.folder()
+        if features.filename and row.labels[0] not in folders:
+            folders[row.labels[0]] = row.folder()
     return Indexed(records, labels, boxes, folders)
 
 
@@ -140,18 +148,16 @@ class _Row:
         start = int(records.offsets[index])
         stop = start + int(records.lengths[index])
         path = records.files[records.file_index[index]]
-        names = (IMAGE, features.label, features.box, features.filename)
+        names = (IMAGE, *features.labels, features.box, features.filename)
         wanted = {name.encode() for name in names if name}
         try:
             self._found = serialized.find_features(buffer, start, stop, wanted)
             self.image = serialized.bytes_span(buffer, self._get(IMAGE))
-            (self.label,) = serialized.integers(
-                buffer, self._get(features.label)
-            )
+            self.labels = [self._integer(name) for name in features.labels]
         except ValueError as error:
             raise ValueError(
                 f"{path}, byte {start}: {error}. Expected the features "
-                f'"{IMAGE}" and "{features.label}". Delete the folder and '
+                f'"{IMAGE}" and "{features.labels[0]}". Delete the folder and '
                 "prepare the data set again."
             ) from error
 
@@ -170,6 +176,10 @@ class _Row:
         first, length = serialized.bytes_span(self._buffer, name)
         path = bytes(self._buffer[first : first + length]).decode()
         return os.path.basename(os.path.dirname(path))
+
+    def _integer(self, name) -> int:
+        (value,) = serialized.integers(self._buffer, self._get(name))
+        return value
 
     def _get(self, name):
         if name.encode() not in self._found:

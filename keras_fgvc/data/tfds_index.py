@@ -32,7 +32,8 @@ def read_index(folder, files, features: Features) -> dict[str, Indexed]:
         ValueError: A file is cut short, or lacks a feature.
     """
     key = _key(files, features)
-    name = features.label.replace("/", "_")
+    several = isinstance(features.label, tuple)
+    name = "all" if several else features.label.replace("/", "_")
     path = os.path.join(folder, f"keras_fgvc_index_{name}.npz")
     found = _load(path, key, files)
     if found is None:

@@ -65,7 +65,6 @@ def open_tfds(
 
     Example: `open_tfds(catalogue.find_entry("cub200"), "data").summary()`.
     """
-    entry.check_is_whole()
     builder = _make_builder(entry, data_dir)
     _prepare(builder, entry)
     files = {
@@ -211,7 +210,9 @@ def _cut_validation(splits, fraction, seed, log) -> None:
 
 
 def _class_names(builder, entry, index) -> tuple[str, ...]:
-    if entry.features.label.startswith("attributes/"):
+    if isinstance(entry.features.label, tuple):
+        return tuple(entry.variants)  # an image may have all of them
+    if entry.variant_label:
         return f"not {entry.variant}", entry.variant
     label = builder.info.features[entry.features.label]
     names = list(label.names)

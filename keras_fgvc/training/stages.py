@@ -65,6 +65,7 @@ def fit(
 
     Example: `examples/elope.py`.
     """
+    data.check_one_class_each()
     chosen = _chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
     workers = Workers(strategy_of(model))

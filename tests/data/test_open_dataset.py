@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_fgvc.data import available, info, load, open_dataset
+from keras_fgvc.data import (
+    Examples,
+    LabeledImages,
+    available,
+    info,
+    load,
+    open_dataset,
+)
 from tests.data.image_files import (
     HEIGHT,
     WIDTH,
@@ -186,3 +193,20 @@ def test_long_checks_show_progress(split_folders, monkeypatch, capsys):
     monkeypatch.setattr("keras_fgvc.data.verify.PROGRESS_AFTER", 0.0)
     open_dataset(split_folders)
     assert "Checking 37 images" in capsys.readouterr().out
+
+
+def test_several_labels_an_image():
+    labels = np.array([[1, 0, 1], [0, 0, 0]], np.int32)
+    images = np.zeros((2, 5, 7, 3), np.uint8)
+    names = ("round", "red", "ripe")
+    examples = Examples(labels, images=images)
+    data = LabeledImages("fruit", names, {"train": examples})
+    assert (data.is_multi_label, data.num_classes) == (True, 3)
+    np.testing.assert_array_equal(examples.take([1, 0]).labels, labels[::-1])
+    for wrong, received in (
+        (labels[:, :2], "2 columns for 3 classes"),
+        (labels * 2, "values 0 to 2"),
+    ):
+        examples = Examples(wrong, images=images)
+        with pytest.raises(ValueError, match=received):
+            LabeledImages("fruit", names, {"train": examples})

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_fgvc import training
 from keras_fgvc.data import (
     Augmentation,
     Examples,
@@ -15,6 +16,7 @@ from keras_fgvc.data import (
     info,
     open_dataset,
 )
+from keras_fgvc.data.celeb_a_attributes import CELEB_A_ATTRIBUTES
 from keras_fgvc.data.images import decode
 from tests.data.image_files import write
 from tests.data.tfds import archives
@@ -179,11 +181,41 @@ def test_an_attribute_of_celeb_a_makes_two_classes(tmp_path, manual):
     assert data.split_sizes == {"train": 2, "validation": 2, "test": 2}
     labels = {s: sorted(data.subset(s).labels) for s in data.splits}
     assert labels == {"train": [0, 1], "validation": [0, 0], "test": [1, 1]}
-    told = info("celeb_a", data_dir=str(tmp_path))
-    assert told is catalogue.CATALOGUE["celeb_a"]
     other = open_dataset("celeb_a/Young", data_dir=str(tmp_path))
     assert other.class_names == ("not Young", "Young")
     assert not other.subset("test").labels.any()
+
+
+def test_all_attributes_of_celeb_a_at_once(tmp_path, manual):
+    is_smiling = [True, False, True, False, False, True]
+    archives.celeb_a(manual, is_smiling)
+    data = open_dataset("celeb_a", data_dir=str(tmp_path))
+    assert data.is_multi_label
+    assert data.class_names == CELEB_A_ATTRIBUTES
+    smiling = CELEB_A_ATTRIBUTES.index("Smiling")
+    alone = open_dataset("celeb_a/Smiling", data_dir=str(tmp_path))
+    assert not alone.is_multi_label
+    for split, examples in data.splits.items():
+        assert examples.labels.shape == (2, 40)
+        np.testing.assert_array_equal(
+            examples.labels[:, smiling], alone.subset(split).labels
+        )
+        rest = np.delete(examples.labels, smiling, axis=1)
+        assert not rest.any()
+    batches = data.batches(
+        "test", image_size=16, batch_size=2, training=True, epochs=range(1)
+    )
+    ((images, labels),) = batches
+    assert images.shape == (2, 16, 16, 3)
+    assert labels.shape == (2, 40)
+    assert labels.numpy().sum() == 2  # both smile
+    # The second time the index is read; a model of the user's own trains.
+    again = open_dataset("celeb_a", data_dir=str(tmp_path))
+    np.testing.assert_array_equal(
+        again.subset("train").labels, data.subset("train").labels
+    )
+    with pytest.raises(ValueError, match=r"one class each.*have 40 labels"):
+        training.fit(None, None, data, tmp_path)
 
 
 def test_a_builder_of_ours(tmp_path, manual, monkeypatch):
