@@ -1,0 +1,121 @@
+"""A batch of encoded images, where a bad one harms no other.
+
+TF Serving joins the requests of several clients to one batch. A decoder's
+error would fail them all, so each row is read in a tf.data pipeline of its
+own, inside the graph, that drops its errors; a row that gives nothing gets a
+black image and a sentence.
+
+What is decided, for what `data.images.decode` decides nothing about:
+
+- A declared size over the limit is refused before any pixel is decoded.
+- An animated GIF is its first frame; later frames are not even decoded. WebP
+  is read where it is one opaque image: more TensorFlow does not decode to RGB.
+- A truncated file of any kind is refused, also where its first rows could be
+  shown: half an image is not what the client sent.
+- JPEG has no checksum: damage within its data that leaves it decodable is
+  not found. PNG has checksums, and they are verified.
+"""
+
+from keras_fgvc.data import decode_and_resize
+from keras_fgvc.export.image_headers import (
+    declared_size,
+    first_frame,
+    is_known,
+    is_webp,
+)
+
+EMPTY = "is empty (0 bytes)"
+UNKNOWN = "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)"
+UNREADABLE = "is cut short or corrupt and cannot be decoded"
+UNREADABLE_WEBP = f"{UNREADABLE}, or is animated or transparent WebP"
+# Each decodes one image at a time. A PNG of 50 million pixels takes 1.9 GB.
+PARALLEL_DECODERS = 4
+
+
+def read_images(encoded, image_size, max_pixels: int):
+    """Decodes and resizes a batch of image files.
+
+    Args:
+        encoded: String tensor `(batch,)`, at least one file.
+        image_size: Pair `(height, width)` in pixels.
+        max_pixels: A file that declares more is refused undecoded.
+
+    Returns:
+        Pair of `images`, uint8 `(batch, *image_size, 3)`, and `errors`,
+        string `(batch,)`: empty where all is well, else what is wrong with
+        the file, whose image is black.
+    """
+    import tensorflow as tf
+
+    rows = tf.data.Dataset.from_tensor_slices(encoded).map(
+        lambda row: _read_alone(row, image_size, max_pixels),
+        num_parallel_calls=PARALLEL_DECODERS,
+        deterministic=True,
+    )
+    rows = rows.batch(tf.size(encoded, tf.int64))
+    return _without_rewriting(rows).get_single_element()
+
+
+def _read_alone(encoded, image_size, max_pixels):
+    import tensorflow as tf
+
+    black = tf.zeros((*image_size, 3), tf.uint8)
+    attempt = tf.data.Dataset.from_tensors(encoded).map(
+        lambda row: _read(row, image_size, max_pixels)
+    )
+    reason = tf.where(is_webp(encoded), UNREADABLE_WEBP, UNREADABLE)
+    failed = tf.data.Dataset.from_tensors((black, reason))
+    either = attempt.ignore_errors().concatenate(failed).take(1)
+    return _without_rewriting(either).get_single_element()
+
+
+def _read(encoded, image_size, max_pixels):
+    import tensorflow as tf
+
+    black = tf.zeros((*image_size, 3), tf.uint8)
+    error = _error(encoded, max_pixels)
+    image = tf.cond(
+        error == "",
+        lambda: decode_and_resize(first_frame(encoded), image_size),
+        lambda: black,
+    )
+    return image, error
+
+
+def _error(encoded, max_pixels):
+    """What the first bytes tell, or an empty string."""
+    import tensorflow as tf
+
+    return tf.case(
+        [
+            (tf.strings.length(encoded) == 0, lambda: tf.constant(EMPTY)),
+            (~is_known(encoded), lambda: tf.constant(UNKNOWN)),
+        ],
+        default=lambda: _size_error(declared_size(encoded), max_pixels),
+    )
+
+
+def _size_error(size, max_pixels):
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.strings.as_string(size))
+    limit = f" pixels; at most {max_pixels} in all are decoded"
+    text = tf.strings.join(["declares ", height, " x ", width, limit])
+    return tf.where(_pixels(size) > max_pixels, text, "")
+
+
+def _pixels(size):
+    import tensorflow as tf
+
+    # In float: two sides of 32 bits can overflow a product of 64.
+    return tf.reduce_prod(tf.cast(size, tf.float64))
+
+
+def _without_rewriting(dataset):
+    """tf.data would search each request's pipeline for what to optimise."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -1,0 +1,80 @@
+"""LiteRT (TensorFlow Lite) files of the image signature."""
+
+import os
+import pathlib
+import zipfile
+
+from keras_fgvc._checks import check_positive_int
+from keras_fgvc.export.optional import import_optional
+from keras_fgvc.export.parity import check_parity, sample_images
+from keras_fgvc.export.targets import check_target, partial_path
+
+SUFFIX = ".tflite"
+
+
+def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
+    """Writes a model's whole prediction as a LiteRT file, for phones.
+
+    One signature, `serving_default`: `image`, float32
+    `(batch, image_size, image_size, 3)`, raw pixels 0..255, with a free batch
+    size; the model's outputs by name. The class names are appended as a zip
+    archive with `class_names.txt`, as LiteRT's metadata tools do: `unzip`
+    reads the file, and the interpreter does not mind. What was written is run
+    with ai-edge-litert and must give the model's own numbers. All six models
+    convert, to built-in operations alone.
+
+    Args:
+        model: A `keras_fgvc.models` model, of float32 precision.
+        path: File to write, ending in `.tflite`. It must not exist yet.
+        class_names: Names in the order of the labels.
+        image_size: Side of the images in pixels: fixed in the file.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: If ai-edge-litert is missing.
+        ValueError: If the backend is not TensorFlow, the path exists or has
+            another ending, or the number of names is not the number of
+            classes.
+        RuntimeError: If the written model gives other numbers.
+
+    Example:
+
+    ```python
+    from keras_fgvc import export, models
+
+    model = models.Baseline("mobilenet_v2", num_classes=2)
+    try:
+        export.export_litert(
+            model, "pets.tflite", class_names=("cat", "dog"), image_size=32
+        )
+    except ImportError as error:
+        print(error)
+    ```
+    """
+    path = check_target(model, path, class_names)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
+    check_positive_int("image_size", image_size)
+    (litert,) = import_optional(["ai_edge_litert.interpreter"], "litert")
+    import tensorflow as tf
+
+    partial = partial_path(path)
+    shape = (None, image_size, image_size, 3)
+    model.export(
+        str(partial),
+        format="litert",
+        input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
+        verbose=False,
+    )
+    names = "".join(f"{name}\n" for name in class_names)
+    with zipfile.ZipFile(partial, "a") as archive:
+        archive.writestr("class_names.txt", names)
+    images = sample_images(image_size)
+    interpreter = litert.Interpreter(str(partial))
+    serve = interpreter.get_signature_runner("serving_default")
+    answers = serve(image=images.astype("float32"))
+    check_parity(model, images, answers, partial)
+    os.replace(partial, path)
+    return path

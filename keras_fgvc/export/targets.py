@@ -1,0 +1,43 @@
+"""What every format asks of the model and of the place it is written to."""
+
+import pathlib
+
+import keras
+
+
+def check_target(model, path, class_names) -> pathlib.Path:
+    """The path, once the model can be written there under these names.
+
+    Raises:
+        ValueError: If the backend is not TensorFlow, the path exists, or the
+            number of names is not the number of classes.
+    """
+    path = pathlib.Path(path)
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "A SavedModel can be written from the TensorFlow backend only. "
+            "ONNX and LiteRT files are made from one. Received: "
+            f"{keras.backend.backend()}. Save the model as .keras, and load "
+            "and export it with KERAS_BACKEND=tensorflow."
+        )
+    if path.exists():
+        raise ValueError(
+            f"{path} exists already. Give the next version's number, as "
+            "TF Serving expects, or remove it."
+        )
+    if len(class_names) != model.num_classes:
+        raise ValueError(
+            f"`class_names` must name the model's {model.num_classes} "
+            f"classes. Received: {len(class_names)} names."
+        )
+    return path
+
+
+def partial_path(path) -> pathlib.Path:
+    """Where a file or folder is written before it takes its place.
+
+    A server must never see half a model. The name is no version number, so
+    TF Serving does not load it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"partial-{path.name}")
