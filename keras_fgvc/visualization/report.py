@@ -1,0 +1,160 @@
+"""One HTML file that tells what a model can do and what it looks at."""
+
+import math
+import os
+import pathlib
+
+from keras_fgvc.visualization import report_html as page
+from keras_fgvc.visualization.report_style import STYLE
+
+# Classes in each of the tables of the worst and the best.
+SHOWN_CLASSES = 10
+# Of an `Evaluation`, where it has them.
+FURTHER_FIGURES = {
+    "mean_per_class": (100, "{:.1f} %"),
+    "negative_log_likelihood": (1, "{:.3f}"),
+    "calibration_error": (100, "{:.1f} %"),
+}
+# Nothing is loaded from anywhere, and nothing runs.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write_report(
+    path, *, title: str, evaluation=None, facts=None, sections=()
+) -> pathlib.Path:
+    """Writes a report of one HTML file that needs nothing else.
+
+    Pictures are inside the file, there are no scripts, it opens without a
+    network, on a telephone and on a dark screen. All texts are escaped.
+
+    Args:
+        path: File to write, `.html`.
+        title: The report's heading.
+        evaluation: An `evaluation.Evaluation`, for the tables of figures and
+            of the worst and best classes.
+        facts: Dict from a name to a text or a number: recipe, data, seed and
+            the like.
+        sections: `Section`s, of `explanation_section`, `training_section`,
+            `confusion_section` or your own.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If there is nothing to report.
+
+    Example:
+
+    ```python
+    from keras_fgvc import visualization
+    from keras_fgvc.evaluation import Evaluation
+
+    figures = Evaluation(50, 0.9, 1.0, {"crow": 0.8, "wren": 1.0}, {})
+    visualization.write_report(
+        "report.html", title="Birds", evaluation=figures, facts={"seed": 0}
+    )
+    ```
+    """
+    if evaluation is None and not facts and not sections:
+        raise ValueError(
+            "Give `evaluation`, `facts` or `sections`. Received: none of them."
+        )
+    parts = []
+    if evaluation is not None:
+        parts.append(("Figures", _figures(evaluation)))
+        parts.append(("Classes", _classes(evaluation.per_class)))
+    if facts:
+        table = page.facts_table(facts, "How it was made")
+        parts.append(("The run", table))
+    parts += [(section.title, section.html) for section in sections]
+    path = pathlib.Path(path)
+    # Beside its place first: a half-written page looks like a whole one.
+    partial = path.with_name(f"partial-{path.name}")
+    partial.write_text(_page(title, parts), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def _page(title, parts):
+    links = "".join(
+        f'<li><a href="#part-{number}">{page.escape(heading)}</a></li>'
+        for number, (heading, _) in enumerate(parts)
+    )
+    body = "".join(
+        f'<section aria-labelledby="part-{number}">'
+        f'<h2 id="part-{number}">{page.escape(heading)}</h2>{content}</section>'
+        for number, (heading, content) in enumerate(parts)
+    )
+    name = page.escape(title)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f'<header><h1>{name}</h1><nav aria-label="Sections"><ul>{links}</ul>'
+        f"</nav></header>\n<main>{body}</main>\n</body>\n</html>\n"
+    )
+
+
+def _figures(evaluation):
+    count = evaluation.images
+    shares = {"top-1": evaluation.top1, "top-5": evaluation.top5}
+    for name, share in evaluation.localization.items():
+        shares[f"object found, by {name.replace('_', ' ')}"] = share
+    figures = [("images", str(count), "")]
+    figures += [
+        (name, f"{100 * share:.1f} %", _interval(share, count))
+        for name, share in shares.items()
+        if not math.isnan(share)
+    ]
+    figures += [
+        (name.replace("_", " "), form.format(scale * value), "")
+        for name, (scale, form) in FURTHER_FIGURES.items()
+        if not math.isnan(value := getattr(evaluation, name, math.nan))
+    ]
+    cells = "".join(
+        f"<div><dt>{page.escape(name)}</dt><dd>{value}<small>{note}</small>"
+        "</dd></div>"
+        for name, value, note in figures
+    )
+    note = "In brackets the 95 % interval of such a share over so many images."
+    if evaluation.localization:
+        note += " An object is found where the boxes' overlap (IoU) is >= 0.5."
+    return (
+        f'<dl class="figures">{cells}</dl>'
+        f'<p class="note">{page.escape(note)}</p>'
+    )
+
+
+def _interval(share, count):
+    """Wilson's interval of a share, which holds at 0 and 1 as well."""
+    if not count:
+        return ""
+    z2 = 1.96**2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    spread = math.sqrt(
+        z2 * (share * (1 - share) + z2 / (4 * count)) / count
+    ) / (1 + z2 / count)
+    low, high = max(centre - spread, 0.0), min(centre + spread, 1.0)
+    return f"({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _classes(per_class):
+    known = {n: s for n, s in per_class.items() if not math.isnan(s)}
+    ordered = sorted(known.items(), key=lambda pair: pair[1])  # worst first
+    rows = [(name, share, False) for name, share in ordered]
+    if len(rows) <= 2 * SHOWN_CLASSES:
+        tables = page.bars(rows, "Top-1 of each class, the worst first")
+    else:
+        worst = page.bars(
+            rows[:SHOWN_CLASSES], f"Top-1 of the {SHOWN_CLASSES} worst classes"
+        )
+        best = page.bars(
+            rows[: -SHOWN_CLASSES - 1 : -1],
+            f"Top-1 of the {SHOWN_CLASSES} best classes",
+        )
+        tables = worst + best
+    text = f"{len(known)} classes"
+    if len(known) < len(per_class):
+        text += f"; {len(per_class) - len(known)} more have no images here"
+    return f'<p class="note">{text}.</p><div class="columns">{tables}</div>'
