@@ -1,0 +1,169 @@
+"""The figures of one model on one split."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_fgvc.evaluation.calibration import (
+    calibration_error,
+    negative_log_likelihood,
+)
+from keras_fgvc.evaluation.json_values import without_nan
+from keras_fgvc.evaluation.predicting import predict
+from keras_fgvc.evaluation.predictions import Predictions
+
+IOU_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one split; shares from 0 to 1.
+
+    Args:
+        images: Number of images.
+        top1, top5: Share of images whose label is the first, or among the
+            first five, by probability. Ties count against the model.
+        per_class: Share of right images of each class, by class name; `nan`
+            for a class without images.
+        localization: Share of images with a box that overlaps the true one by
+            an IoU of 0.5 or more, by the output it comes from: the model's
+            own `"boxes"`, or the tight box of `"heatmap"` or of
+            `"mean_activation"`. Images without a true box do not count.
+            Empty without true boxes.
+        mean_per_class: Mean of `per_class` over the classes with images.
+        negative_log_likelihood: See the function of that name.
+        calibration_error: See the function of that name; 15 bins of equal
+            width, of the most probable class.
+        equal_mass_calibration_error: The same with bins of equal mass.
+    """
+
+    images: int
+    top1: float
+    top5: float
+    per_class: dict
+    localization: dict
+    # Older files of figures have none of these.
+    mean_per_class: float = math.nan
+    negative_log_likelihood: float = math.nan
+    calibration_error: float = math.nan
+    equal_mass_calibration_error: float = math.nan
+
+    def __str__(self):
+        parts = [
+            f"{self.images} images",
+            f"top-1 {100 * self.top1:.2f} %",
+            f"top-5 {100 * self.top5:.2f} %",
+            f"mean per class {100 * self.mean_per_class:.2f} %",
+            f"negative log likelihood {self.negative_log_likelihood:.3f}",
+            f"calibration error {100 * self.calibration_error:.1f} %",
+        ]
+        parts += [
+            f"IoU >= 0.5 by {name} {100 * share:.1f} %"
+            for name, share in self.localization.items()
+        ]
+        return ", ".join(part for part in parts if " nan" not in part)
+
+    def as_dict(self) -> dict:
+        """The figures for a JSON file, which has no `nan`: None instead."""
+        return without_nan(dataclasses.asdict(self))
+
+
+def evaluate(
+    model,
+    data,
+    split: str = "test",
+    *,
+    image_size,
+    batch_size: int = 32,
+    threshold: float | None = None,
+    verbose=0,
+) -> Evaluation:
+    """Runs a model over a split and counts.
+
+    To keep the answers themselves call `predict`, and `evaluate_predictions`
+    on what it returns: this is both.
+
+    Args:
+        model: A `keras_fgvc.models` model.
+        data: `keras_fgvc.data.LabeledImages`.
+        split: Name of the split.
+        image_size: Side, in pixels, that images are loaded at.
+        batch_size: Images a step; the figures do not depend on it.
+        threshold: For boxes from heat maps, see `ops.heatmap_to_box`.
+            Defaults to the model's own `threshold`, or else 0.3.
+        verbose: 0 (default) is silent; 1 or `"auto"` shows a progress bar.
+
+    Returns:
+        `Evaluation`.
+
+    Raises:
+        ValueError: If the data has no such split or no image in it, or the
+            model's answers are no probabilities.
+    """
+    return evaluate_predictions(
+        predict(
+            model,
+            data,
+            split,
+            image_size=image_size,
+            batch_size=batch_size,
+            threshold=threshold,
+            verbose=verbose,
+        )
+    )
+
+
+def evaluate_predictions(predictions: Predictions) -> Evaluation:
+    """The figures of a model whose answers are at hand.
+
+    Args:
+        predictions: What `predict` returned or `Predictions.load` read.
+
+    Returns:
+        `Evaluation`.
+    """
+    ranks, labels = predictions.ranks, predictions.labels
+    right = ranks < 1
+    per_class = _per_class(labels, right, predictions.class_names)
+    confidences = np.minimum(predictions.probabilities.max(axis=1), 1)
+    return Evaluation(
+        images=len(labels),
+        top1=float(np.mean(right)),
+        top5=float(np.mean(ranks < 5)),
+        per_class=per_class,
+        localization=_localization(predictions),
+        mean_per_class=_mean_of_known(per_class.values()),
+        negative_log_likelihood=negative_log_likelihood(
+            predictions.probabilities, labels
+        ),
+        calibration_error=calibration_error(confidences, right),
+        equal_mass_calibration_error=calibration_error(
+            confidences, right, bins="equal_mass"
+        ),
+    )
+
+
+def _per_class(labels, right, class_names):
+    shares = {}
+    for index, name in enumerate(class_names):
+        own = right[labels == index]
+        shares[name] = float(np.mean(own)) if own.size else math.nan
+    return shares
+
+
+def _localization(predictions):
+    if predictions.true_boxes is None:
+        return {}
+    shares = {}
+    for name in predictions.boxes:
+        overlaps = predictions.overlaps(name)
+        known = overlaps[np.isfinite(overlaps)]
+        hits = known >= IOU_THRESHOLD
+        shares[name] = float(np.mean(hits)) if hits.size else math.nan
+    return shares
+
+
+def _mean_of_known(values):
+    # Never empty: there is an image, so there is a class with images.
+    return float(np.mean([v for v in values if not math.isnan(v)]))

@@ -1,0 +1,127 @@
+"""One pass of a model over a split."""
+
+import hashlib
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_fgvc import ops
+from keras_fgvc.data.fingerprints import add_array, add_json
+from keras_fgvc.evaluation.predictions import Predictions
+
+WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
+# Outputs that are maps of the whole image, high on the object.
+HEATMAPS = ("mean_activation", "heatmap")
+THRESHOLD = 0.3  # of a model that has none of its own
+SECONDS = 1.0  # between two states of the bar
+
+
+def predict(
+    model,
+    data,
+    split: str = "test",
+    *,
+    image_size,
+    batch_size: int = 32,
+    threshold: float | None = None,
+    verbose=0,
+) -> Predictions:
+    """Runs a model over a split, once, and keeps what is needed to judge it.
+
+    Args:
+        model: A `keras_fgvc.models` model, or any that gives a dict with
+            `"probabilities"` or the probabilities alone.
+        data: `keras_fgvc.data.LabeledImages`.
+        split: Name of the split.
+        image_size: Side, in pixels, that images are loaded at.
+        batch_size: Images a step; the answers do not depend on it.
+        threshold: For boxes from heat maps, see `ops.heatmap_to_box`.
+            Defaults to the model's own `threshold`, or else 0.3.
+        verbose: 0 (default) is silent; 1 or `"auto"` shows a progress bar.
+
+    Returns:
+        `Predictions`. Its boxes are the model's own `"boxes"` and the tight
+        boxes of `"heatmap"` and `"mean_activation"`, where the model has
+        these outputs; the last is left out if the model cut a crop of any
+        image, since the map then no longer shows the whole image.
+
+    Raises:
+        ValueError: If the data has no such split or no image in it, or the
+            model's answers are no probabilities.
+    """
+    examples = data.subset(split)
+    if not len(examples):
+        raise ValueError(f"{data.name} has no image in its split {split!r}.")
+    if threshold is None:
+        threshold = getattr(model, "threshold", THRESHOLD)
+    batches = data.batches(split, image_size=image_size, batch_size=batch_size)
+    bar = keras.utils.Progbar(
+        len(batches),
+        verbose=int(verbose == "auto" or verbose),
+        interval=SECONDS,
+    )
+    labels, found = [], {}
+    for number, (images, truth) in enumerate(batches.as_numpy_iterator(), 1):
+        outputs = model.predict_on_batch(images)
+        labels.append(truth)
+        for name, values in _kept(outputs, threshold).items():
+            found.setdefault(name, []).append(values)
+        bar.update(number)
+    found = {name: np.concatenate(values) for name, values in found.items()}
+    return Predictions(
+        labels=np.concatenate(labels),
+        probabilities=found.pop("probabilities"),
+        class_names=data.class_names,
+        boxes=_without_map_of_crops(found),
+        true_boxes=examples.boxes,
+        image_digest=_identity(examples),
+    )
+
+
+def _kept(outputs, threshold):
+    """The probabilities, and the box `(batch, 4)` by each output."""
+    if not isinstance(outputs, dict):
+        return {"probabilities": outputs}
+    kept = {"probabilities": outputs["probabilities"]}
+    if "boxes" in outputs:
+        kept["boxes"] = outputs["boxes"][:, 0]
+    for name in HEATMAPS:
+        if name in outputs:
+            normalized = ops.minmax_normalize(outputs[name])
+            boxes = ops.heatmap_to_box(normalized, threshold)
+            kept[name] = keras.ops.convert_to_numpy(boxes)
+    return kept
+
+
+def _without_map_of_crops(boxes):
+    """Behind a crop the last feature map no longer shows the whole image."""
+    if "boxes" in boxes and not np.allclose(boxes["boxes"], WHOLE_IMAGE):
+        boxes.pop("mean_activation", None)
+    return boxes
+
+
+def _identity(examples):
+    """A digest of the images; it stays when their folder is moved."""
+    digest = hashlib.sha256()
+    if examples.images is not None:
+        kind = "pixels {1}x{2}".format(*examples.images.shape)
+        add_array(digest, examples.images)
+    elif examples.paths is not None:
+        kind = "files"
+        _add_files(digest, examples.paths)
+    else:
+        kind, records = "records", examples.records
+        add_json(digest, [os.path.basename(path) for path in records.files])
+        places = (records.file_index, records.offsets, records.lengths)
+        add_array(digest, np.stack([np.asarray(p, "<i8") for p in places]))
+    return f"{kind} {digest.hexdigest()}"
+
+
+def _add_files(digest, paths):
+    """Adds names below the folder they have in common, and sizes."""
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    for path in paths:
+        name = pathlib.PurePath(os.path.relpath(path, root)).as_posix()
+        add_json(digest, [name, os.path.getsize(path)])

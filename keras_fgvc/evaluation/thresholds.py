@@ -1,0 +1,44 @@
+"""The threshold that a heat map is cut at."""
+
+from keras_fgvc.metrics import MaxBoxAccuracy
+
+
+def best_threshold(
+    model,
+    data,
+    split: str = "validation",
+    *,
+    image_size,
+    batch_size: int = 32,
+    heatmap: str = "heatmap",
+) -> float:
+    """The heat-map threshold whose boxes overlap the true ones most often.
+
+    Args:
+        model: A `keras_fgvc.models` model.
+        data: `keras_fgvc.data.LabeledImages` with boxes.
+        split: Name of the split to choose on; not the one to report on.
+        image_size: Side, in pixels, that images are loaded at.
+        batch_size: Images a step.
+        heatmap: Name of the output that is thresholded.
+
+    Returns:
+        The lowest threshold, a multiple of 0.05, with the most boxes of
+        IoU 0.5 or more.
+
+    Raises:
+        ValueError: If the split is missing or its images have no boxes.
+    """
+    if data.subset(split).boxes is None:
+        raise ValueError(
+            f"{data.name} has no boxes to choose a threshold by. Give a data "
+            "set with boxes, or set the threshold by hand."
+        )
+    metric = MaxBoxAccuracy(num_thresholds=20, iou_thresholds=(0.5,))
+    batches = data.batches(
+        split, image_size=image_size, batch_size=batch_size, with_boxes=True
+    )
+    for images, targets in batches.as_numpy_iterator():
+        outputs = model.predict_on_batch(images)
+        metric.update_state(targets, {"heatmap": outputs[heatmap]})
+    return metric.best_threshold()

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from keras_fgvc import evaluation
+from tests.evaluation.fixed import fixed, labeled
+
+
+def test_best_threshold_is_the_heat_maps_own():
+    # At .5 the box is the true one; lower takes in all, higher half of it.
+    heatmap = np.full((3, 4, 4), 0.3, "float32")
+    heatmap[:, :2, :2] = 0.6
+    heatmap[:, 0, 0] = 1.0
+    heatmap[:, 3, 3] = 0.0
+    truth = np.tile(np.float32([0, 0, 0.5, 0.5]), (3, 1))
+    model, images = fixed(spots=heatmap)
+    examples = labeled(images, [0, 0, 1], truth, 2)
+    found = evaluation.best_threshold(
+        model, examples, "test", image_size=8, batch_size=2, heatmap="spots"
+    )
+    assert 0.3 < found <= 0.35
+
+
+def test_best_threshold_needs_boxes():
+    model, images = fixed(heatmap=np.zeros((2, 4, 4), "float32"))
+    with pytest.raises(ValueError, match="fixed has no boxes to choose"):
+        evaluation.best_threshold(
+            model, labeled(images, [0, 1], None, 2), "test", image_size=8
+        )
