@@ -21,6 +21,15 @@ DATA = [
     "tensorflow-datasets",
 ]
 
+# What the optional formats of `export` are converted and compared with.
+FORMATS = {
+    "litert": ["ai-edge-litert"],
+    "onnx": ["onnx", "onnxruntime", "tf2onnx"],
+}
+# gRPC requests to TF Serving; REST needs nothing.
+SERVING = ["grpcio", "tensorflow-serving-api"]
+DOCS = ["furo", "myst-parser", "sphinx"]
+
 setup(
     name="keras-fgvc",
     version=VERSION,
@@ -30,6 +39,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_fgvc", "keras_fgvc.*"]),
+    # Beside the package: `keras-fgvc --help` does not wait for its imports.
+    py_modules=["keras_fgvc_command"],
+    entry_points={"console_scripts": ["keras-fgvc = keras_fgvc_command:main"]},
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
@@ -40,10 +52,17 @@ setup(
     extras_require={
         "data": DATA,
         "demo": ["matplotlib", "scikit-learn"],
+        "docs": DOCS,
         "hub": ["keras-hub"],
+        **FORMATS,
+        "serving": SERVING,
         "train": ["tensorboard"],
         "test": [
             *DATA,
+            *FORMATS["litert"],
+            *FORMATS["onnx"],
+            *SERVING,
+            *DOCS,
             "jax",
             "pillow",
             "pytest",

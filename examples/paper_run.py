@@ -5,17 +5,16 @@ Run one of `elope.py`, `painless_attention.py`, `coarse2fine.py`, `fcan.py`,
 """
 
 import dataclasses
-import inspect
 import json
 import pathlib
-import re
 import sys
 
 import keras
 import numpy as np
 from absl import app, flags
 
-from keras_fgvc import data, evaluation, models, recipes, training
+from keras_fgvc import data, evaluation, training
+from keras_fgvc.cli import make_recipe
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder, CSV file or name of a data set.")
@@ -42,37 +41,6 @@ flags.DEFINE_enum(
 flags.DEFINE_string("tpu", "local", "Name of the TPU, for --strategy=tpu.")
 
 
-def make_recipe():
-    """The recipe with the sizes, epochs and arguments of the command line."""
-    recipe = recipes.get(FLAGS.recipe)
-    names = ("image_size", "load_size", "batch_size")
-    sizes = {n: FLAGS[n].value for n in names if FLAGS[n].value}
-    # At the commas between arguments, not at those inside a list or a dict.
-    found = re.findall(r"(\w+)=(\[.*?\]|{.*?}|[^,]+)", FLAGS.arguments)
-    arguments = {name: json.loads(value) for name, value in found}
-    recipe = recipe.replace(arguments=arguments, **sizes)
-    if FLAGS.baseline:  # it looks at whole images, at the size of the others
-        size = recipe.image_size
-        recipe = recipe.replace(method="Baseline", load_size=size)
-    recipe = recipe.with_epochs(**by_stage(FLAGS.epochs))
-    recipe = recipe.with_batch_sizes(**by_stage(FLAGS.batch_sizes))
-    return recipe.with_rounds(FLAGS.rounds)
-
-
-def by_stage(pairs):
-    """Numbers by name from texts such as "crops=4"."""
-    return {name: int(n) for name, n in (pair.split("=") for pair in pairs)}
-
-
-def make_model(recipe, num_classes):
-    """The recipe's method on the backbone of the command line."""
-    method = getattr(models, recipe.method)
-    options = dict(recipe.arguments)
-    if "image_size" in inspect.signature(method).parameters:
-        options["image_size"] = recipe.image_size
-    return method(FLAGS.backbone, num_classes, weights=FLAGS.weights, **options)
-
-
 def run(tune_after=None, evaluate_after=None):
     """Trains stage after stage; prints and writes figures on the test split.
 
@@ -86,12 +54,17 @@ def run(tune_after=None, evaluate_after=None):
     """
     strategy = training.make_strategy(FLAGS.strategy, tpu=FLAGS.tpu)
     keras.utils.set_random_seed(FLAGS.seed)
-    recipe = make_recipe()
+    recipe = make_recipe(FLAGS)
     images = data.open_dataset(
         FLAGS.data, data_dir=FLAGS.data_dir, seed=FLAGS.seed
     )
     with strategy.scope():
-        model = make_model(recipe, len(images.class_names))
+        model = training.build_model(
+            recipe,
+            FLAGS.backbone,
+            len(images.class_names),
+            weights=FLAGS.weights,
+        )
     is_chief = training.is_chief(strategy)
     if is_chief:
         print(images.summary())
@@ -135,15 +108,15 @@ def train(model, recipe, images, number):
 
 
 def judge(model, images, recipe, stage):
-    """The test split's figures, printed and as a dict."""
-    result = evaluation.evaluate(
-        model,
-        images,
-        image_size=recipe.load_size,
-        threshold=getattr(model, "threshold", 0.3),
-    )
+    """The test split's figures, printed and as a dict.
+
+    The answers themselves are kept for compare.py, those of the last stage.
+    """
+    found = evaluation.predict(model, images, image_size=recipe.load_size)
+    found.save(pathlib.Path(FLAGS.workdir) / "predictions-test.npz")
+    result = evaluation.evaluate_predictions(found)
     print(f"after {stage}: {result}", flush=True)
-    return dataclasses.asdict(result)
+    return result.as_dict()
 
 
 def tune_threshold(model, images, size):

@@ -29,7 +29,8 @@ LEVELS = {
     "evaluation": 4,
     "visualization": 4,
     "export": 4,
-    "__main__": 5,
+    "cli": 5,
+    "__main__": 6,
     "__init__": 6,
 }
 # Never imported by `import keras_fgvc` itself.

@@ -32,8 +32,20 @@ def available() -> list[str]:
 def get(name: str) -> Recipe:
     """The recipe of that name.
 
+    Args:
+        name: One of `available()`.
+
     Raises:
         ValueError: If there is none; the text lists those there are.
+
+    Example:
+
+    ```python
+    from keras_fgvc import recipes
+
+    recipe = recipes.get("elope-short").with_epochs(classifier=4)
+    print(recipe.image_size)  # 224
+    ```
     """
     check_choice("recipe", name, tuple(_BY_NAME))
     return _BY_NAME[name]

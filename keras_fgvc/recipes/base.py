@@ -130,6 +130,9 @@ def from_dict(config: dict) -> Recipe:
     """The recipe that `dataclasses.asdict` was applied to.
 
     JSON's lists, where a recipe has tuples, are made tuples again.
+
+    Args:
+        config: What `asdict` gave, perhaps through JSON.
     """
     stages = []
     for stage in config["stages"]:

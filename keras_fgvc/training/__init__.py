@@ -17,6 +17,7 @@ Every file is written beside its place and then moved there, so that a
 process killed at any moment leaves whole files only.
 """
 
+from keras_fgvc.training.building import baseline_recipe, build_model
 from keras_fgvc.training.optimizers import make_optimizer
 from keras_fgvc.training.runs import Run, open_run
 from keras_fgvc.training.stages import fit
@@ -25,6 +26,8 @@ from keras_fgvc.training.strategies import STRATEGIES, is_chief, make_strategy
 __all__ = [
     "STRATEGIES",
     "Run",
+    "baseline_recipe",
+    "build_model",
     "fit",
     "is_chief",
     "make_optimizer",

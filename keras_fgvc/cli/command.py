@@ -1,0 +1,77 @@
+"""From a command line to an exit code: runs a command, tells of errors."""
+
+import os
+import sys
+import traceback
+
+from keras_fgvc.cli import (
+    datasets,
+    evaluate,
+    explain,
+    export,
+    predict,
+    report,
+    train,
+)
+from keras_fgvc.cli.messages import UsageError, complain
+from keras_fgvc.cli.parser import parse
+
+COMMANDS = {
+    "datasets": datasets.run,
+    "evaluate": evaluate.run,
+    "explain": explain.run,
+    "export": export.run,
+    "predict": predict.run,
+    "report": report.run,
+    "train": train.run,
+}
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+# What the library and the system say in words. Anything else is a bug.
+EXPECTED = (ImportError, MemoryError, OSError, RuntimeError, ValueError)
+
+
+def main(arguments=None) -> int:
+    """Reads a command line and runs it.
+
+    Args:
+        arguments: List of texts. Defaults to those of the process.
+
+    Returns:
+        The exit code; 0, 1, 2 or 130, see `keras_fgvc.cli`.
+    """
+    try:
+        options = parse(arguments)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code or DONE
+    return run(options)
+
+
+def run(options) -> int:
+    """Runs a command that was read; returns the exit code."""
+    try:
+        code = COMMANDS[options.command](options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as stop:
+        complain(f"interrupted. {stop}".rstrip())
+        return INTERRUPTED
+    except BrokenPipeError:  # as with `| head`
+        _let_go_of_stdout()
+        return FAILED
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        complain(f"error: {_sentence(error)}")
+        return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _sentence(error):
+    if isinstance(error, EXPECTED) and str(error):
+        return str(error)
+    name = type(error).__name__
+    return f"{name}: {error} (--debug shows the traceback)"
+
+
+def _let_go_of_stdout():
+    """Python flushes it once more at its end, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

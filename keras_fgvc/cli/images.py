@@ -1,0 +1,132 @@
+"""Image files named on the command line: found, and read in batches."""
+
+import concurrent.futures
+import os
+import sys
+from typing import Any, NamedTuple
+
+from keras_fgvc.data import decode_and_resize
+from keras_fgvc.data.class_folders import SUFFIXES
+from keras_fgvc.data.headers import read_size
+from keras_fgvc.data.images import decode
+
+
+class Image(NamedTuple):
+    """One image: what was read, or why it could not be."""
+
+    path: str
+    content: Any = None
+    error: str | None = None
+
+
+def find_images(names) -> list[str]:
+    """Paths of all images named on a command line, in its order.
+
+    Args:
+        names: Paths of files and of folders, which are searched to the bottom
+            for files with the ending of an image; "-" for standard input,
+            which then has such a path on each line.
+
+    Returns:
+        Paths, those of a folder sorted. A folder without images stands for
+        itself, and so does what does not exist: reading tells of both.
+    """
+    paths = []
+    for name in names:
+        if name == "-":
+            lines = (line.rstrip("\r\n") for line in sys.stdin)
+            paths += find_images(
+                line for line in lines if line not in ("", "-")
+            )
+        elif os.path.isdir(name):
+            paths += _in_folder(name) or [name]
+        else:
+            paths.append(name)
+    return paths
+
+
+def _in_folder(folder):
+    return sorted(
+        os.path.join(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    )
+
+
+def read_batches(paths, read, batch_size: int):
+    """Reads images in threads, the next batch while this one is used.
+
+    Args:
+        paths: Paths of the images.
+        read: Function from a path to what is read, such as `read_bytes`.
+        batch_size: Images in a batch.
+
+    Yields:
+        Lists of `Image`, together all of the paths in their order.
+    """
+
+    def attempt(path):
+        try:
+            return Image(path, read(path))
+        except (OSError, ValueError) as error:
+            return Image(path, error=_reason(path, error))
+
+    waiting = None
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), batch_size):
+            batch = pool.map(attempt, paths[start : start + batch_size])
+            if waiting is not None:
+                yield list(waiting)
+            waiting = batch
+        if waiting is not None:
+            yield list(waiting)
+
+
+def _reason(path, error):
+    if os.path.isdir(path):
+        return "is a folder without images"
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return str(error)
+
+
+def read_pixels(path, size: int):
+    """The pixels of an image, uint8 `(size, size, 3)`, as in training.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no whole image.
+    """
+    _, pixels = _read(path, lambda e: decode_and_resize(e, (size, size)))
+    return pixels.numpy()
+
+
+def read_bytes(path) -> bytes:
+    """The content of a file that is a whole image.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no whole image.
+    """
+    content, _ = _read(path, decode)
+    return content
+
+
+def _read(path, decoder):
+    import tensorflow as tf
+
+    with open(path, "rb") as file:
+        content = file.read()
+    if not content:
+        raise ValueError("is empty (0 bytes)")
+    try:
+        with tf.device("CPU:0"):
+            return content, decoder(content)
+    except tf.errors.InvalidArgumentError as error:
+        read_size(path)  # says more if its header is no image's either
+        raise ValueError(
+            "is cut short or corrupt and cannot be decoded"
+        ) from error

@@ -1,0 +1,114 @@
+"""`train`: a recipe's stages one after another, then the test split."""
+
+import json
+import pathlib
+import sys
+
+import keras
+
+from keras_fgvc import data, evaluation, training
+from keras_fgvc.cli.messages import UsageError
+from keras_fgvc.cli.recipe_options import make_recipe
+
+SILENT, BAR, LINE_AN_EPOCH = 0, 1, 2  # what `verbose` of Keras means
+
+
+def run(options) -> int:
+    """Trains; the same options again go on with what was interrupted."""
+    options.recipe = options.recipe or f"{options.method}-short"
+    recipe = make_recipe(options)
+    strategy = training.make_strategy(options.strategy, tpu=options.tpu)
+    is_chief = training.is_chief(strategy)
+    keras.utils.set_random_seed(options.seed)
+    images = data.open_dataset(
+        options.data,
+        data_dir=options.data_dir,
+        seed=options.seed,
+        on_error=options.on_error,
+    )
+    if is_chief:
+        print(images.summary(), flush=True)
+    with strategy.scope():
+        model = training.build_model(
+            recipe,
+            options.backbone,
+            images.num_classes,
+            weights=options.weights,
+        )
+    finished = _train(model, recipe, images, options, is_chief)
+    if is_chief and not options.no_test:
+        _test(model, recipe, images, options, finished)
+    return 0
+
+
+def _train(model, recipe, images, options, is_chief):
+    """Runs the stages; returns whether the last one was among them."""
+    numbered = _chosen_stages(model, recipe, options.stages)
+    for count, (number, stage) in enumerate(numbered, start=1):
+        if is_chief and not options.quiet:
+            print(
+                f"\nstage {count} of {len(numbered)}: {stage.name}, "
+                f"{stage.epochs} epochs",
+                flush=True,
+            )
+        try:
+            training.fit(
+                model,
+                recipe,
+                images,
+                options.workdir,
+                seed=options.seed,
+                stages=[number],
+                verbose=_verbose(options.quiet),
+            )
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(
+                "The same command goes on after the last finished epoch."
+            ) from stop
+    return numbered[-1][1] is _usable_stages(model, recipe)[-1][1]
+
+
+def _usable_stages(model, recipe):
+    """Pairs (number, stage) of the recipe's stages that the model has."""
+    numbered = enumerate(recipe.stages, start=1)
+    return [pair for pair in numbered if pair[1].name in model.stages]
+
+
+def _chosen_stages(model, recipe, wanted):
+    usable = _usable_stages(model, recipe)
+    known = [stage.name for _, stage in usable]
+    for name in wanted or ():
+        if name not in known:
+            raise UsageError(
+                f"`--stages` must be of {', '.join(known)}. Received: {name}."
+            )
+    return [pair for pair in usable if not wanted or pair[1].name in wanted]
+
+
+def _verbose(quiet):
+    if quiet:
+        return SILENT
+    return BAR if sys.stdout.isatty() else LINE_AN_EPOCH
+
+
+def _test(model, recipe, images, options, finished):
+    """Prints the test split's figures and keeps them in the folder."""
+    if "test" not in images.splits:
+        print(f"{images.name} has no test split.")
+        return
+    if not finished:
+        print("The test split waits for the last stage.")
+        return
+    found = evaluation.predict(
+        model,
+        images,
+        image_size=recipe.load_size,
+        verbose=_verbose(options.quiet),
+    )
+    figures = evaluation.evaluate_predictions(found)
+    workdir = pathlib.Path(options.workdir)
+    found.save(workdir / "predictions-test.npz")
+    results = {model.stage: figures.as_dict()}
+    text = json.dumps(results, indent=1) + "\n"
+    (workdir / "test.json").write_text(text)
+    print(f"test: {figures}")

@@ -1,0 +1,28 @@
+import numpy as np
+import tensorflow as tf
+
+from keras_fgvc import training
+from keras_fgvc.cli import main
+from keras_fgvc.data import decode_and_resize
+from tests.cli.conftest import LOAD_SIZE, NAMES
+
+
+def test_a_saved_model(trained, tmp_path, photographs, capsys):
+    out = tmp_path / "served" / "1"
+    words = ["export", f"--workdir={trained}", f"--out={out}", "--top=2"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.endswith(f"{out}\n")
+    names = (out / "assets.extra" / "class_names.txt").read_text()
+    assert tuple(names.splitlines()) == NAMES
+    encoded = (photographs / "test" / "red" / "2.png").read_bytes()
+    serve = tf.saved_model.load(str(out)).signatures["serving_bytes"]
+    answer = serve(image_bytes=tf.constant([encoded]))
+    assert answer["top_classes"].shape == (1, 2)
+    pixels = decode_and_resize(encoded, (LOAD_SIZE, LOAD_SIZE))
+    model = training.open_run(trained).load_model()
+    expected = model.predict_on_batch(pixels.numpy()[None])
+    np.testing.assert_allclose(
+        answer["probabilities"], expected["probabilities"], atol=1e-5
+    )
+    assert main(words) == 1  # it is there already
+    assert f"{out} exists already" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+import io
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from keras_fgvc import data
+from keras_fgvc.cli import images
+
+
+def test_files_folders_and_lists_in_their_order(mixed, monkeypatch):
+    listed = f"gone.png\n\n{mixed / 'deep'}\r\nother name.jpg"
+    monkeypatch.setattr("sys.stdin", io.StringIO(listed))
+    found = images.find_images(["z.png", str(mixed), "-", "a.png"])
+    inside = ["a.png", "b.png", "c.jpg", "d.JPEG", "deep/e.png"]
+    assert found == [
+        "z.png",
+        *(str(mixed / name) for name in inside),
+        "gone.png",
+        str(mixed / "deep" / "e.png"),
+        "other name.jpg",
+        "a.png",
+    ]
+
+
+def test_batches_hold_every_path_in_order_with_what_is_wrong(mixed, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    paths = [*images.find_images([str(mixed)]), "gone.png", str(empty)]
+    batches = list(images.read_batches(paths, images.read_bytes, 3))
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    found = [image for batch in batches for image in batch]
+    assert [image.path for image in found] == paths
+    assert [image.error for image in found] == [
+        None,
+        "is cut short or corrupt and cannot be decoded",
+        "is empty (0 bytes)",
+        "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)",
+        None,
+        "does not exist",
+        "is a folder without images",
+    ]
+    assert found[0].content == (mixed / "a.png").read_bytes()
+    assert all((i.content is None) == (i.error is not None) for i in found)
+
+
+def test_no_paths_are_no_batches():
+    assert list(images.read_batches([], images.read_bytes, 3)) == []
+
+
+def test_the_next_batch_is_read_while_this_one_is_used():
+    is_read = {name: threading.Event() for name in "abcd"}
+
+    def read(path):
+        is_read[path].set()
+
+    batches = images.read_batches(list("abcd"), read, 2)
+    next(batches)
+    assert is_read["c"].wait(timeout=60)
+
+
+def test_a_file_that_must_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    ((image,),) = images.read_batches(["a.png"], refuse, 2)
+    assert image.error == "cannot be read: Permission denied"
+
+
+def test_pixels_are_those_of_training(photographs, tmp_path):
+    """Of a photograph with an orientation, too."""
+    from PIL import Image
+
+    lying = Image.effect_noise((31, 53), 90).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    root = shutil.copytree(photographs, tmp_path / "photographs")
+    path = root / "test" / "red" / "lying.jpg"
+    lying.save(path, exif=exif)
+    dataset = data.open_dataset(str(root))
+    batches = dataset.batches("test", image_size=40, batch_size=7)
+    expected, _ = next(batches.as_numpy_iterator())
+    paths = dataset.subset("test").paths
+    assert str(path) in paths
+    for pixels, name in zip(expected, paths, strict=True):
+        np.testing.assert_array_equal(images.read_pixels(name, 40), pixels)
+    assert images.read_pixels(path, 40).dtype == np.uint8
+
+
+def test_unexpected_errors_are_not_taken_for_a_bad_file():
+    def broken(path):
+        raise KeyError(path)
+
+    with pytest.raises(KeyError):
+        list(images.read_batches(["a.png"], broken, 2))

@@ -1,0 +1,235 @@
+import io
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import data, export, models, training
+from keras_fgvc.cli import main
+from tests import tiny
+from tests.cli.conftest import LOAD_SIZE, NAMES
+
+
+def lines_of(capsys):
+    out, err = capsys.readouterr()
+    return [json.loads(line) for line in out.splitlines()], err
+
+
+@pytest.fixture(scope="module")
+def expected(trained, photographs):
+    """Paths of the test images and what the model says of them."""
+    run = training.open_run(trained)
+    images = data.open_dataset(str(photographs))
+    batches = images.batches("test", image_size=LOAD_SIZE, batch_size=6)
+    pixels, _ = next(batches.as_numpy_iterator())
+    outputs = run.load_model().predict_on_batch(pixels)
+    return images.subset("test").paths, outputs
+
+
+def check_answers(answers, expected, num_top=3):
+    paths, outputs = expected
+    assert [answer["path"] for answer in answers] == list(paths)
+    for row, answer in enumerate(answers):
+        probabilities = outputs["probabilities"][row]
+        order = np.argsort(-probabilities)[:num_top]
+        assert [t["class"] for t in answer["top"]] == [NAMES[i] for i in order]
+        np.testing.assert_allclose(
+            [top["probability"] for top in answer["top"]],
+            probabilities[order],
+            atol=1e-5,
+        )
+        np.testing.assert_allclose(
+            answer["boxes"], outputs["boxes"][row], atol=1e-5
+        )
+
+
+def test_json_lines_of_a_run(trained, photographs, expected, capsys):
+    words = ["predict", f"--workdir={trained}", "--json", "--batch-size=4"]
+    assert main([*words, str(photographs / "test")]) == 0
+    answers, err = lines_of(capsys)
+    check_answers(answers, expected)
+    assert err == ""
+    assert not np.allclose(  # or the boxes would prove nothing
+        expected[1]["boxes"], [0, 0, 1, 1]
+    )
+
+
+def test_fewer_classes(trained, photographs, expected, capsys):
+    words = ["predict", f"--workdir={trained}", "--json", "--top=2"]
+    assert main([*words, str(photographs / "test")]) == 0
+    check_answers(lines_of(capsys)[0], expected, num_top=2)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_bad_files_among_good_ones(trained, mixed, batch_size, capsys):
+    words = ["predict", f"--workdir={trained}", f"--batch-size={batch_size}"]
+    assert main([*words, "--json", str(mixed)]) == 1
+    answers, err = lines_of(capsys)
+    names = ["a.png", "b.png", "c.jpg", "d.JPEG", "deep/e.png"]
+    assert [a["path"] for a in answers] == [str(mixed / n) for n in names]
+    assert ["error" in a for a in answers] == [False, True, True, True, False]
+    assert answers[2] == {
+        "path": str(mixed / "c.jpg"),
+        "error": "is empty (0 bytes)",
+    }
+    # Each image has its own answer, not that of a neighbour.
+    for place in (0, 4):
+        alone = [*words, "--json", answers[place]["path"]]
+        assert main(alone) == 0
+        (answer,), _ = lines_of(capsys)
+        assert answer["path"] == answers[place]["path"]
+        np.testing.assert_allclose(
+            [top["probability"] for top in answer["top"]],
+            [top["probability"] for top in answers[place]["top"]],
+            atol=1e-5,
+        )
+    assert answers[0]["top"] != answers[4]["top"]
+    lines = err.splitlines()
+    assert lines[0].startswith(f"keras-fgvc: {mixed / 'b.png'} is cut short")
+    assert lines[3:] == ["keras-fgvc: 3 of 5 images could not be used."]
+
+
+def test_the_table(trained, mixed, capsys):
+    assert main(["predict", f"--workdir={trained}", str(mixed)]) == 1
+    out, _ = capsys.readouterr()
+    first, second = out.splitlines()
+    width = len(str(mixed / "deep" / "e.png"))
+    assert first[:width] == str(mixed / "a.png").ljust(width)
+    assert second[:width] == str(mixed / "deep" / "e.png")
+    for line in (first, second):
+        for name in NAMES:
+            assert f"  {name:<5} " in line
+        assert line.count(" %") == 3
+        assert len(line.split("  box ")[1].split()) == 4
+
+
+def test_paths_on_standard_input(trained, mixed, monkeypatch, capsys):
+    listed = f"{mixed / 'deep' / 'e.png'}\n{mixed / 'a.png'}\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(listed))
+    assert main(["predict", f"--workdir={trained}", "--json", "-"]) == 0
+    answers, _ = lines_of(capsys)
+    assert [a["path"] for a in answers] == listed.split()
+
+
+def test_nothing_asked_is_nothing_wrong(trained, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["predict", f"--workdir={trained}", "-"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture
+def names_file(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in NAMES))
+    return path
+
+
+def test_a_keras_file(trained, photographs, names_file, expected, capsys):
+    words = ["predict", f"--model={trained / 'model.keras'}", "--json"]
+    words += [f"--classes={names_file}", f"--image-size={LOAD_SIZE}"]
+    assert main([*words, str(photographs / "test")]) == 0
+    check_answers(lines_of(capsys)[0], expected)
+
+
+@pytest.fixture(scope="module")
+def saved_model(trained, tmp_path_factory):
+    run = training.open_run(trained)
+    return export.export_saved_model(
+        run.load_model(),
+        tmp_path_factory.mktemp("served") / "1",
+        class_names=run.class_names,
+        image_size=run.recipe.load_size,
+    )
+
+
+def test_a_saved_model(saved_model, photographs, mixed, expected, capsys):
+    words = ["predict", f"--model={saved_model}", "--json", "--batch-size=4"]
+    assert main([*words, str(photographs / "test")]) == 0
+    check_answers(lines_of(capsys)[0], expected)
+    assert main([*words, str(mixed)]) == 1
+    answers, _ = lines_of(capsys)
+    assert ["error" in a for a in answers] == [False, True, True, True, False]
+
+
+def test_other_names_for_a_saved_model(saved_model, mixed, tmp_path, capsys):
+    path = tmp_path / "names.txt"
+    path.write_text("bleu\nvert\nrouge\n")
+    words = ["predict", f"--model={saved_model}", f"--classes={path}"]
+    assert main([*words, "--json", str(mixed / "a.png")]) == 0
+    (answer,), _ = lines_of(capsys)
+    assert {t["class"] for t in answer["top"]} == {"bleu", "vert", "rouge"}
+
+
+def test_wrong_usage(trained, saved_model, mixed, names_file, capsys):
+    keras_file = f"--model={trained / 'model.keras'}"
+    for words, text in (
+        ([keras_file, "--image-size=8"], "A .keras file needs --classes"),
+        (
+            [keras_file, f"--classes={names_file}"],
+            "A .keras file needs --image-size",
+        ),
+        (
+            [f"--model={saved_model}", "--image-size=8"],
+            "--image-size is known from the model itself",
+        ),
+        (
+            [f"--workdir={trained}", f"--classes={names_file}"],
+            "--classes is known from the model itself",
+        ),
+    ):
+        assert main(["predict", *words, str(mixed)]) == 2
+        out, err = capsys.readouterr()
+        assert text in err
+        assert out == ""
+
+
+def test_what_cannot_be_done(trained, mixed, names_file, tmp_path, capsys):
+    options = [f"--classes={names_file}", "--image-size=32", str(mixed)]
+    assert main(["predict", f"--model={trained}", *options]) == 1
+    assert "For the folder of a training use --workdir" in (
+        capsys.readouterr().err
+    )
+    names_file.write_text("only\ntwo\n")
+    model = f"--model={trained / 'model.keras'}"
+    assert main(["predict", model, *options]) == 1
+    assert "The model has 3 classes. Received: 2 names" in (
+        capsys.readouterr().err
+    )
+    image = keras.Input((None, None, 3))
+    plain = keras.Model(image, keras.layers.GlobalMaxPooling2D()(image))
+    plain.save(tmp_path / "plain.keras")
+    model = f"--model={tmp_path / 'plain.keras'}"
+    assert main(["predict", model, *options]) == 1
+    assert 'must return a dict with "probabilities"' in capsys.readouterr().err
+
+
+def test_a_training_that_is_not_finished(workdir, mixed, capsys):
+    (workdir / "model.keras").unlink()
+    assert main(["predict", f"--workdir={workdir}", str(mixed)]) == 1
+    assert "has no model.keras yet" in capsys.readouterr().err
+
+
+def test_a_folder_without_images(trained, tmp_path, capsys):
+    assert main(["predict", f"--workdir={trained}", str(tmp_path)]) == 1
+    assert f"{tmp_path} is a folder without images" in capsys.readouterr().err
+
+
+def test_parts_are_told(photographs, tmp_path, names_file, capsys):
+    model = models.FCAN(
+        tiny.backbone(),
+        3,
+        image_size=48,
+        crop_size=tiny.SIZE,
+        part_sizes=(2, 3),
+        tap=8,
+        classifier_tap=8,
+    )
+    model.save(tmp_path / "fcan.keras")
+    shutil.copy(photographs / "test" / "red" / "2.png", tmp_path / "a.png")
+    words = [f"--model={tmp_path / 'fcan.keras'}", "--image-size=48"]
+    words += [f"--classes={names_file}", "--json", str(tmp_path / "a.png")]
+    assert main(["predict", *words]) == 0
+    (answer,), _ = lines_of(capsys)
+    assert np.shape(answer["part_boxes"]) == (2, 4)

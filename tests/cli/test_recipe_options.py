@@ -1,0 +1,112 @@
+import types
+
+import pytest
+
+from keras_fgvc import recipes
+from keras_fgvc.cli import make_recipe
+from keras_fgvc.cli.messages import UsageError
+from keras_fgvc.cli.recipe_options import by_stage, read_arguments
+
+
+def options(**changes):
+    given = {
+        "recipe": "elope-short",
+        "baseline": False,
+        "arguments": "",
+        "image_size": None,
+        "load_size": None,
+        "batch_size": None,
+        "epochs": [],
+        "batch_sizes": [],
+        "rounds": 1,
+        **changes,
+    }
+    return types.SimpleNamespace(**given)
+
+
+def test_nothing_asked_for_is_the_recipe_itself():
+    assert make_recipe(options()) == recipes.get("elope-short")
+
+
+def test_everything_asked_for():
+    recipe = make_recipe(
+        options(
+            recipe="elope-official",
+            arguments="k=2",
+            image_size=96,
+            load_size=128,
+            batch_size=4,
+            epochs=["3", "crops=5"],
+            batch_sizes=["localizer=7"],
+            rounds=2,
+        )
+    )
+    assert (recipe.image_size, recipe.load_size) == (96, 128)
+    assert recipe.batch_size == 4
+    assert recipe.arguments == {"renormalize": True, "k": 2}
+    assert [stage.epochs for stage in recipe.stages] == [3, 3, 5, 3] * 2
+    sizes = [stage.batch_size for stage in recipe.stages]
+    assert sizes == [None, 7, None, None] * 2
+
+
+def test_the_plain_network_takes_the_users_arguments_not_the_recipes():
+    recipe = make_recipe(
+        options(
+            recipe="wsdan-official",
+            baseline=True,
+            arguments="tap=16",
+            image_size=96,
+            load_size=128,
+        )
+    )
+    assert (recipe.method, recipe.load_size) == ("Baseline", 96)
+    assert recipe.arguments == {"tap": 16}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"recipe": "nope"}, "`recipe` must be one of"),
+        ({"recipe": "fcan-short", "baseline": True}, "no stage for the plain"),
+        ({"epochs": ["dance=3"]}, "`stage` must be one of 'classifier'"),
+        ({"epochs": ["crops=0"]}, "at least 1"),
+        ({"epochs": ["crops"]}, "Received: 'crops'"),
+        ({"batch_sizes": ["crops=x"]}, "Received: 'crops=x'"),
+    ],
+)
+def test_what_there_is_not(changes, text):
+    with pytest.raises(UsageError, match=text):
+        make_recipe(options(**changes))
+
+
+def test_arguments_are_json():
+    text = (
+        'a=1, b=false,c="x,y=z" ,d=[[1,2],[3]],e={"hint":0,"g":{"h":[]}},'
+        "f=-0.5,g=null"
+    )
+    assert read_arguments(text) == {
+        "a": 1,
+        "b": False,
+        "c": "x,y=z",
+        "d": [[1, 2], [3]],
+        "e": {"hint": 0, "g": {"h": []}},
+        "f": -0.5,
+        "g": None,
+    }
+    assert read_arguments(" ") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["k", "k=", "k:2", "=2", "k=2 b=3", "k=max", "k=2;b=3", "k=[1"]
+)
+def test_arguments_that_are_not(text):
+    with pytest.raises(UsageError, match="must be name=value"):
+        read_arguments(text)
+
+
+def test_numbers_by_stage():
+    recipe = recipes.get("fcan-short")
+    everywhere = {"whole": 2, "localizer": 2, "parts": 2}
+    assert by_stage(["2"], recipe) == everywhere
+    assert by_stage(["2", "parts=9"], recipe) == {**everywhere, "parts": 9}
+    assert by_stage([], recipe) == {}

@@ -1,0 +1,42 @@
+import json
+import re
+
+from keras_fgvc.cli import main
+
+
+def test_a_page_and_its_pictures(workdir, photographs, capsys):
+    words = ["report", f"--workdir={workdir}", "--num-images=2"]
+    assert main([*words, "--split=validation", "--num-mistakes=0"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines()[-1] == f"report: {workdir / 'report.html'}"
+    found = {path.name for path in (workdir / "report").iterdir()}
+    assert {"explanations.png", "curves.png"} <= found
+    assert "mistakes.png" not in found
+    page = (workdir / "report.html").read_text()
+    title = re.search("<title>(.*)</title>", page)[1]
+    assert title == f"ELoPE on {photographs.name}, validation split"
+    assert "2 of 3, evenly over the split" in page
+    run = json.loads((workdir / "run.json").read_text())
+    assert run["recipe"]["name"] in page
+
+
+def test_mistakes_where_there_are_any(workdir, capsys):
+    words = ["report", f"--workdir={workdir}", "--num-mistakes=1"]
+    assert main([*words, "--num-images=1"]) == 0
+    page = (workdir / "report.html").read_text()
+    top1 = float(re.search(r"top-1 ([\d.]+) %", capsys.readouterr().out)[1])
+    assert top1 < 100  # or there is nothing to show
+    assert (workdir / "report" / "mistakes.png").exists()
+    assert "1 of 6, evenly over the split" in page
+
+
+def test_a_split_that_is_not_there(workdir, tmp_path, photographs, capsys):
+    train = tmp_path / "train_only"
+    train.mkdir()
+    (train / "train").symlink_to(photographs / "train")
+    words = ["report", f"--workdir={workdir}", f"--data={train}"]
+    assert main(words) == 1
+    assert "`split` must be one of 'train', 'validation'" in (
+        capsys.readouterr().err
+    )

@@ -1,0 +1,186 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import evaluation, training
+from keras_fgvc.cli import main
+from keras_fgvc.cli import train as train_command
+from tests import tiny
+
+BUILD = training.build_model
+
+
+def build_tiny(recipe, backbone, num_classes, *, weights):
+    """Takes the place of `training.build_model`: the same on five layers."""
+    assert (backbone, weights) == ("mobilenet_v2", "w.h5")
+    recipe = recipe.replace(arguments={"tap": 8})
+    return BUILD(recipe, tiny.backbone(), num_classes)
+
+
+@pytest.fixture
+def words(photographs, tmp_path, monkeypatch):
+    """A command whose network is tiny."""
+    monkeypatch.setattr(train_command.training, "build_model", build_tiny)
+    return [
+        "train",
+        "--method=elope",
+        f"--data={photographs}",
+        f"--workdir={tmp_path / 'run'}",
+        "--backbone=mobilenet_v2",
+        "--weights=w.h5",
+        "--image-size=32",
+        "--load-size=40",
+        "--batch-size=4",
+        "--epochs=1",
+        "--arguments=k=1,embedding_dim=8",
+        "--seed=7",
+    ]
+
+
+@pytest.fixture
+def fit_is(monkeypatch):
+    """Replaces `training.fit` by a function of the numbers of stages."""
+
+    def replace(fit):
+        monkeypatch.setattr(
+            train_command.training, "fit", lambda *_, stages, **__: fit(stages)
+        )
+
+    return replace
+
+
+def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert main([*words, "--stages=classifier"]) == 0
+    out, _ = capsys.readouterr()
+    assert "3 classes" in out
+    assert "stage 1 of 1: classifier, 1 epochs" in out
+    assert "val_accuracy" in out
+    assert out.endswith("The test split waits for the last stage.\n")
+    run = training.open_run(workdir)
+    assert (run.seed, run.recipe.name) == (7, "elope-short")
+    assert (run.recipe.image_size, run.recipe.load_size) == (32, 40)
+    assert [stage.epochs for stage in run.recipe.stages] == [1, 1, 1, 1]
+    model = run.load_model()
+    assert (model.k, model.embedding_dim, model.image_size) == (1, 8, 32)
+    log = workdir / "1-classifier" / "log.csv"
+    before = log.read_text()
+
+    assert main([*words, "--quiet"]) == 0  # it goes on
+    out, _ = capsys.readouterr()
+    assert "stage" not in out
+    assert log.read_text() == before  # loaded, not trained again
+    assert list(run.logs()) == [
+        "1-classifier",
+        "2-localizer",
+        "3-crops",
+        "4-weighted",
+    ]
+    last = out.splitlines()[-1]
+    assert last.startswith("test: 6 images, top-1 ")
+    results = json.loads((workdir / "test.json").read_text())
+    assert list(results) == ["weighted"]
+    assert f"top-1 {100 * results['weighted']['top1']:.2f} %" in last
+    found = evaluation.Predictions.load(workdir / "predictions-test.npz")
+    assert len(found.labels) == 6
+    figures = evaluation.evaluate_predictions(found)
+    assert figures.top1 == results["weighted"]["top1"]
+
+
+def test_an_interruption_says_how_to_go_on(words, fit_is, tmp_path, capsys):
+    def interrupted(stages):
+        if stages == [2]:
+            raise KeyboardInterrupt
+
+    fit_is(interrupted)
+    assert main(words) == 130
+    out, err = capsys.readouterr()
+    assert "stage 2 of 4: localizer" in out
+    assert "stage 3 of 4" not in out
+    assert err == (
+        "keras-fgvc: interrupted. The same command goes on after the last "
+        "finished epoch.\n"
+    )
+    assert not (tmp_path / "run" / "test.json").exists()
+
+
+def test_the_test_split_is_left_alone_on_demand(words, fit_is, monkeypatch):
+    fit_is(lambda stages: None)
+    monkeypatch.setattr(
+        train_command.evaluation, "predict", lambda *args, **options: 1 / 0
+    )
+    assert main([*words, "--no-test"]) == 0
+    assert main(words) == 1  # it would have been looked at
+
+
+def test_data_without_a_test_split(words, fit_is, tmp_path, capsys):
+    pixels = np.zeros((8, 8, 3), "uint8")
+    lines = ["path,label,split"]
+    for number in range(8):
+        keras.utils.save_img(tmp_path / f"{number}.png", pixels + number)
+        lines.append(f"{number}.png,{'ab'[number % 2]},train")
+    (tmp_path / "split.csv").write_text("\n".join(lines) + "\n")
+    fit_is(lambda stages: None)
+    assert main([*words, f"--data={tmp_path}"]) == 0
+    assert "has no test split" in capsys.readouterr().out
+
+
+def test_the_plain_network_and_its_one_stage(words, monkeypatch, capsys):
+    seen = []
+
+    def fit(model, recipe, images, workdir, **options):
+        seen.append((type(model).__name__, recipe, options))
+
+    monkeypatch.setattr(train_command.training, "fit", fit)
+    plain = ["--baseline", "--arguments=", "--no-test", "--quiet"]
+    assert main([*words, *plain]) == 0
+    ((name, recipe, options),) = seen
+    assert (name, recipe.method, recipe.load_size) == ("Baseline",) * 2 + (32,)
+    assert options == {"seed": 7, "stages": [1], "verbose": 0}
+    assert "stage" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "text"),
+    [
+        (["--epochs=dance=2"], 2, "`stage` must be one of 'classifier'"),
+        (["--arguments=kk=2"], 1, "ELoPE has no argument 'kk'"),
+        (["--backbone=resnet"], 1, "'resnet'"),
+        (["--data=/nowhere"], 1, "or a folder or .csv file that exists"),
+        (["--strategy=multiworker"], 1, "needs the environment variable"),
+    ],
+)
+def test_what_cannot_be(more, code, text, words, capsys, monkeypatch):
+    monkeypatch.setattr(train_command.training, "build_model", BUILD)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert main([*words, *more]) == code
+    assert text in capsys.readouterr().err
+
+
+def test_a_stage_that_the_model_does_not_have(words, capsys):
+    assert main([*words, "--stages=classifier,crop"]) == 2
+    assert (
+        "must be of classifier, localizer, crops, weighted. Received: crop"
+        in (capsys.readouterr().err)
+    )
+
+
+def test_broken_images_stop_it_or_are_passed_over(
+    words, mixed, photographs, fit_is, tmp_path, capsys
+):
+    fit_is(lambda stages: None)
+    for name in ("red", "green"):
+        (mixed / name).mkdir()
+        for number, path in enumerate(photographs.glob(f"*/{name}/*.png")):
+            (mixed / name / f"{number}.png").write_bytes(path.read_bytes())
+    (mixed / "b.png").rename(mixed / "red" / "b.png")
+    for name in ("a.png", "c.jpg", "d.JPEG", "deep/e.png"):
+        (mixed / name).unlink()
+    (mixed / "deep").rmdir()
+    words += [f"--data={mixed}", "--no-test"]
+    assert main(words) == 1
+    assert "Not usable: 1 x broken image" in capsys.readouterr().err
+    assert main([*words, "--on-error=skip"]) == 0
+    assert "left out: 1 x broken image" in capsys.readouterr().out
