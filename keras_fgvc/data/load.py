@@ -24,10 +24,20 @@ def load(
 ):
     """Opens a data set and batches one split of it.
 
-    The same as `open_dataset(...).batches(split, ...)`, which describe the
-    arguments. For several splits open the data set once: opening reads every
-    image. `seed` cuts the validation split and orders the batches, so give
-    all splits of one experiment the same seed.
+    The same as `open_dataset(...).batches(split, ...)`, where the arguments
+    are described at length. For several splits open the data set once: opening
+    reads every image.
+
+    Args:
+        name_or_folder: As `name_or_path` of `open_dataset`.
+        split: Name of the split.
+        image_size: Side in pixels, or (height, width).
+        batch_size: Images a batch.
+        training: Whether to shuffle and augment. Defaults to `False`.
+        seed: Cuts the validation split and orders the batches, so give all
+            splits of one experiment the same.
+        data_dir, validation_fraction, on_error: See `open_dataset`.
+        with_boxes, augmentation: See `LabeledImages.batches`.
 
     Returns:
         `tf.data.Dataset` of (images, labels).
@@ -69,6 +79,10 @@ def info(
     A quick look: only the headers of the images are read, and what cannot
     be used is in the `report`. Nothing is downloaded: of a data set by name
     that is not on disk, what its authors published is told.
+
+    Args:
+        name_or_folder: As `name_or_path` of `open_dataset`.
+        data_dir: See `open_dataset`.
 
     Returns:
         `LabeledImages`; see `summary()`, `class_names`, `split_sizes`. For a

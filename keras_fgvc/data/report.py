@@ -11,7 +11,13 @@ ON_ERROR = ("raise", "skip")
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One image that cannot be used: `kind` is a short class of reasons."""
+    """One image that cannot be used.
+
+    Args:
+        path: Of the image.
+        kind: A short class of reasons, such as "unreadable file".
+        reason: What is wrong with this one.
+    """
 
     path: str
     kind: str

@@ -44,9 +44,13 @@ class AttentionCenterLoss(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
-        part_features: `(batch, parts, channels)`.
-        labels: `(batch,)` integers from 0 to `num_classes - 1`.
+        part_features: Features of each part, normalised or not.
+        labels: Integers from 0 to `num_classes - 1`.
         training: Whether the stored centres move.
+
+    Input shape:
+        part_features `(batch, parts, channels)`, labels `(batch,)`; the batch
+        may be unknown.
 
     Output shape:
         `(batch,)`, in float32.

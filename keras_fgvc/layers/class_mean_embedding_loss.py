@@ -44,9 +44,12 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
-        embeddings: `(batch, dim)`, not normalised.
-        labels: `(batch,)` integers from 0 to `num_classes - 1`.
+        embeddings: Embeddings, not normalised.
+        labels: Integers from 0 to `num_classes - 1`.
         training: Whether the stored means move.
+
+    Input shape:
+        embeddings `(batch, dim)`, labels `(batch,)`; the batch may be unknown.
 
     Output shape:
         A scalar, L_w + L_b, in float32.

@@ -43,11 +43,15 @@ class GatedOutputHeads(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
-        attended: `(batch, heads, channels)` of one attention module, or a
-            list of such tensors, one a module.
-        features: `(batch, dim)`, what the network's own classifier sees.
-        logits: `(batch, num_classes)`, the network's own.
+        attended: Attended features of one attention module, or a list of
+            such tensors, one a module.
+        features: What the network's own classifier sees.
+        logits: The network's own.
         return_gates: Whether gates and hypotheses come back too.
+
+    Input shape:
+        attended `(batch, heads, channels)` each, features `(batch, dim)`,
+        logits `(batch, num_classes)`; the batch may be unknown.
 
     Output shape:
         `(batch, num_classes)` logits in float32; with `return_gates` a tuple

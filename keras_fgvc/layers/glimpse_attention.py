@@ -40,9 +40,14 @@ class GlimpseAttention(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
-        features: `(batch, height, width, channels)`.
-        previous: Scores of earlier glimpses, a list of
-            `(batch, height, width)`; as many at each call.
+        features: Feature map of the whole image.
+        previous: List of the scores of earlier glimpses; as many at each
+            call.
+        training: Whether locations are drawn; otherwise the best is taken.
+
+    Input shape:
+        features `(batch, height, width, channels)`, previous
+        `(batch, height, width)` each.
 
     Output shape:
         Tuple of the scores g, `(batch, height, width)`, float32, and the

@@ -48,8 +48,11 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
-        features: `(batch, height, width, channels)`.
+        features: Feature map of any layer.
         return_masks: Whether the masks come back too. Defaults to `False`.
+
+    Input shape:
+        `(batch, height, width, channels)`; all but channels may be unknown.
 
     Output shape:
         `(batch, num_heads, channels)`; with `return_masks` a tuple of that
