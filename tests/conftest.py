@@ -1,14 +1,49 @@
-"""One place for what every test shares: seeds and quiet logs."""
+"""One place for what every test shares: seeds, quiet logs, little compiling."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Tests compile much and compute little: code that is made faster costs more.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import keras
 import pytest
+
+from tests.eager import eager_steps
+
+# The files that take longest, the longest first: begun last, they would leave
+# a worker waiting.
+LONG = (
+    "training/test_strategies.py",
+    "training/test_methods.py",
+    "models/test_compiled.py",
+    "models/test_daf.py",
+    "layers/test_contract.py",
+    "test_examples.py",
+    "training/test_stages.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files come first, the others as they were."""
+
+    def place(item):
+        path = item.path.as_posix()
+        return next(
+            (n for n, file in enumerate(LONG) if file in path), len(LONG)
+        )
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
     """Every test starts from the same global random state."""
     keras.utils.set_random_seed(20110)
+
+
+@pytest.fixture
+def eager():
+    """No step of a model is compiled."""
+    with eager_steps():
+        yield

@@ -22,6 +22,10 @@ EVERYWHERE = (
     "test_metrics.py",
     "training/test_strategies.py",
 )
+# A file's tests share a worker, what it has trained and what it has compiled.
+WORKERS = ("-n", "2", "--dist=loadfile", "--no-loadscope-reorder")
+# Two workers have two cores: more threads of PyTorch wait for one another.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def run(backend):
@@ -30,12 +34,12 @@ def run(backend):
     if backend != "tensorflow":
         chosen = [TESTS / name for name in EVERYWHERE]
         chosen = [path for path in chosen if path.exists()]
-    command = [sys.executable, "-m", "pytest", "-n", "2", *map(str, chosen)]
+    command = [sys.executable, "-m", "pytest", *WORKERS, *map(str, chosen)]
     print(f"==== {backend} ====", flush=True)
     process = subprocess.Popen(
         command,
         cwd=TESTS.parent,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**ONE_THREAD, **os.environ, "KERAS_BACKEND": backend},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 
+from keras_fgvc import data, models, recipes, training
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -200,3 +201,29 @@ def test_layer_in_your_model(tmp_path):
     )
     names = [line.split()[0] for line in output.splitlines()]
     assert names[-2:] == ["GlobalAveragePooling2D", "GlobalKMaxPooling"]
+
+
+def test_report_of_a_run(tmp_path, monkeypatch):
+    write_folder(tmp_path / "photos")
+    write_boxes(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    recipe = recipes.get("elope-short").replace(
+        method="Baseline", image_size=32, load_size=32, batch_size=4
+    )
+    training.fit(
+        models.Baseline(tiny.backbone(), 3, tap=8, batch_norm="train"),
+        recipe.with_epochs(classifier=1),
+        data.open_dataset("photos"),
+        "run",
+        verbose=0,
+    )
+    output = run("report.py", "--workdir=run", "--num_images=2", cwd=tmp_path)
+    assert "6 images, top-1" in output
+    assert output.endswith("report: run/report.html\n")
+    pictures = {path.name for path in (tmp_path / "run/report").iterdir()}
+    assert {"explanations.png", "curves.png", "confusions.png"} <= pictures
+    page = (tmp_path / "run/report.html").read_text()
+    for heading in ("Figures", "Classes", "What the model saw", "training"):
+        assert heading in page
+    assert "2 of 6, evenly over the split." in page
+    assert "<td>elope-short</td>" in page

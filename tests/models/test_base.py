@@ -39,6 +39,7 @@ def make_elope():
     return ELoPE(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8)
 
 
+@pytest.mark.compiled
 def test_loss_is_the_weighted_sum_of_its_named_terms():
     model = TwoTerms()
     model.compile("sgd")
@@ -67,6 +68,7 @@ def test_named_terms_add_up_over_batches_of_different_size():
     np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
 
 
+@pytest.mark.compiled
 def test_class_weight_weighs_the_images():
     images, labels = tiny.images_and_labels()
     losses = []

@@ -11,6 +11,7 @@ def make(**options):
     return Baseline(tiny.backbone(), tiny.NUM_CLASSES, tap=8, **options)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_outputs(pooling):
     images, _ = tiny.images_and_labels()
@@ -27,6 +28,7 @@ def test_outputs(pooling):
     )
 
 
+@pytest.mark.compiled
 def test_learns_and_moves_all_but_the_frozen_statistics():
     images, labels = tiny.images_and_labels(12)
     model = make()

@@ -67,7 +67,12 @@ def test_outputs():
 @pytest.mark.parametrize(
     ("options", "terms", "missing"),
     [
-        ({}, STUDENT + TEACHER + DISTILLATION, []),
+        pytest.param(
+            {},
+            STUDENT + TEACHER + DISTILLATION,
+            [],
+            marks=pytest.mark.compiled,
+        ),
         ({"distill": False}, STUDENT + TEACHER, ["hint"]),
         ({"teacher": False}, STUDENT, ["hint", "grouping", "teacher_logits"]),
         (
@@ -281,6 +286,7 @@ def test_the_student_alone(tmp_path):
     )
 
 
+@pytest.mark.compiled  # thirty steps
 @NOT_ON_JAX
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_distillation_brings_the_student_to_the_teacher():

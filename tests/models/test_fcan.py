@@ -39,6 +39,7 @@ def moved_by_a_step(model, inputs, labels):
     }
 
 
+@pytest.mark.compiled
 def test_outputs():
     images, _ = tiny.images_and_labels(size=53)
     outputs = make().predict(images, verbose=0)
@@ -152,6 +153,7 @@ def test_a_glimpse_sees_the_one_before_it_if_asked(condition):
     assert same != condition
 
 
+@pytest.mark.compiled
 def test_a_fresh_model_trains_every_view():
     images, labels = tiny.images_and_labels()
     model = make()

@@ -227,6 +227,7 @@ def share_of_regions_that_show(places, task, maps):
     return np.mean(np.all(np.abs(centres - places) <= 1, axis=1))
 
 
+@pytest.mark.compiled
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="slow, and the same everywhere"
 )

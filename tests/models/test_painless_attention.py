@@ -19,6 +19,7 @@ def softmax(logits):
     return to_numpy(keras.ops.softmax(logits))
 
 
+@pytest.mark.compiled
 def test_outputs():
     images, _ = tiny.images_and_labels()
     outputs = make(num_heads=4).predict(images, verbose=0)
@@ -76,6 +77,7 @@ def test_with_the_attention_gated_away_it_is_the_baseline():
     )
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mix", ["probabilities", "logits"])
 def test_learns_and_moves_all_but_the_frozen_statistics(mix):
     images, labels = tiny.images_and_labels(12)

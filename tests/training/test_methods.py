@@ -24,7 +24,7 @@ def painless():
     model = models.PainlessAttention(
         tiny.backbone(), tiny.NUM_CLASSES, attend_at=(4, 8), tap=8
     )
-    return model, recipe.with_epochs(classifier=3)
+    return model, recipe.with_epochs(classifier=2)
 
 
 def coarse2fine(**options):
@@ -38,7 +38,12 @@ def coarse2fine(**options):
         tap=8,
         **options,
     )
-    return model, recipe.with_epochs(classifier=3, upsampler=2)
+    recipe = recipe.with_epochs(classifier=2, upsampler=2)
+    stages = tuple(
+        dataclasses.replace(stage, num_examples=min(stage.num_examples, 100))
+        for stage in recipe.stages
+    )
+    return model, recipe.replace(stages=stages)
 
 
 def wsdan():
@@ -77,7 +82,7 @@ def daf():
         taps=(4, 8),
         groups=11,
     )
-    return model, recipe.with_epochs(classifier=3)
+    return model, recipe.with_epochs(classifier=2)
 
 
 def train(make, workdir):
@@ -91,6 +96,7 @@ def train(make, workdir):
 # Whoever is killed closes no file.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("make", [painless, coarse2fine, wsdan, daf])
 def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
     """Both optimizers, both random streams and the centres are restored."""
@@ -120,6 +126,7 @@ def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
 # Whoever is killed closes no file.
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("eager")
 def test_fcan_killed_in_every_stage_ends_as_the_whole_run(
     tmp_path, monkeypatch
 ):
@@ -150,6 +157,7 @@ def test_fcan_killed_in_every_stage_ends_as_the_whole_run(
             )
 
 
+@pytest.mark.usefixtures("eager")
 def test_fcan_goes_through_its_stages_twice(tmp_path, capsys):
     train(lambda: fcan(rounds=2), tmp_path)
     folders = sorted(path.name for path in tmp_path.glob("?-*"))

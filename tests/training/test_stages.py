@@ -143,6 +143,7 @@ def test_unknown_stage(tmp_path):
         )
 
 
+@pytest.mark.usefixtures("eager")
 def test_stages_by_number(tmp_path):
     logs = training.fit(
         run_tiny.model(), run_tiny.recipe(), DATA, tmp_path, stages=[1]
