@@ -86,7 +86,7 @@ def covered(locations, centres, map_size):
     return np.array(result)
 
 
-def look(seed, reward, folder):
+def look(seed, reward, folder, strategy):
     """The shares by chance, before the training and after each epoch."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -94,15 +94,19 @@ def look(seed, reward, folder):
     scenes = data.cluttered_digits(
         4000, 500, 1000, canvas=CANVAS, seed=seed, digits=source
     )
-    recipe, model = make_recipe(), make_model(reward, seed)
+    recipe = make_recipe()
+    with strategy.scope():
+        model = make_model(reward, seed)
     training.fit(
         model, recipe, scenes, folder, seed=seed, stages=["whole"], verbose=0
     )
     stage = recipe.stages[1]
     model.begin_stage(stage.name)
-    task, maps = model.stage_task(
-        stage, scenes, folder=folder / "cache", load_size=CANVAS
-    )
+    with strategy.scope():
+        task, maps = model.stage_task(
+            stage, scenes, folder=folder / "cache", load_size=CANVAS
+        )
+        task.compile(keras.optimizers.RMSprop(FLAGS.learning_rate))
     test = scenes.subset("test")
     test_maps = model.features.predict(test.images, verbose=0)
     centres = (test.boxes[:, :2] + test.boxes[:, 2:]) / 2
@@ -111,7 +115,6 @@ def look(seed, reward, folder):
     )
     curve = [covered(anywhere, centres, test_maps.shape[1:3])]
     curve.append(shares(task, test_maps, centres))
-    task.compile(keras.optimizers.RMSprop(FLAGS.learning_rate))
     for epoch in range(FLAGS.epochs):
         batches = maps.batches(
             "train",
@@ -126,12 +129,16 @@ def look(seed, reward, folder):
 
 
 def main(_):
+    if FLAGS.strategy in ("multiworker", "tpu"):
+        raise app.UsageError("This runs on one machine: none or mirrored.")
+    strategy = training.make_strategy(FLAGS.strategy)
     workdir = pathlib.Path(FLAGS.workdir)
     curves = {}
     for reward in FLAGS.rewards:
         found = []
         for seed in map(int, FLAGS.seeds):
-            found.append(look(seed, reward, workdir / f"{reward}-{seed}"))
+            folder = workdir / f"{reward}-{seed}"
+            found.append(look(seed, reward, folder, strategy))
             last = ", ".join(f"{100 * share:.1f}" for share in found[-1][-1])
             print(f"{reward}, seed {seed}: {last} % at the end", flush=True)
         curves[reward] = 100 * np.array(found)
