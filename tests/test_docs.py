@@ -95,6 +95,7 @@ def test_every_name_has_a_page_and_a_row(area, name, value, pages):
     folder = api_pages.folder(area)
     page = pages[f"{folder}/{name}.md"]
     assert f"keras_fgvc.{area}.{name}(" in page
+    assert not re.search(r"Ellipsis|object at 0x", page)
     for section in docstrings.sections(inspect.getdoc(value)):
         if section:
             assert f"\n## {docstrings.HEADINGS[section]}\n" in page

@@ -183,8 +183,13 @@ def _short(parameter):
     """A default that is an object of ours is shown as `...`."""
     plain = (str, int, float, bool, tuple, type(None), type(parameter.empty))
     if not isinstance(parameter.default, plain):
-        parameter = parameter.replace(default=...)
+        parameter = parameter.replace(default=_Dots())
     return parameter
+
+
+class _Dots:
+    def __repr__(self):
+        return "..."
 
 
 def origin(area: str, name: str, value, by_name) -> str:
