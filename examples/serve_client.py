@@ -74,10 +74,6 @@ class RestClient:
         except TimeoutError as error:
             raise ServingError(f"no answer in {self.timeout:g} s") from error
         except urllib.error.URLError as error:
-            if isinstance(error.reason, TimeoutError):
-                raise ServingError(
-                    f"no answer in {self.timeout:g} s"
-                ) from error
             raise NoServerError(f"{self.url}: {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
             raise ServingError(f"the connection broke: {error!r}") from error

@@ -25,13 +25,15 @@ class Entry:
     Args:
         run: What was trained.
         name: Its method, or what the user calls it.
-        settings: All that sets it apart from others of this name.
+        recipe: The recipe's name, what was changed of it, how far it ran.
+        model: Arguments of the model that are not its class's defaults.
         predictions: Of its model, once they are there.
     """
 
     run: training.Run
     name: str
-    settings: dict
+    recipe: dict
+    model: dict
     predictions: evaluation.Predictions | None = None
 
 
@@ -45,8 +47,8 @@ def read_entry(argument):
     if pathlib.Path(argument).exists():  # a folder may have = in its name
         name, folder = "", argument
     run = training.open_run(folder)
-    settings = {**recipe_settings(run), **model_settings(run)}
-    return Entry(run, name or run.recipe.method, settings)
+    name = name or run.recipe.method
+    return Entry(run, name, recipe_settings(run), model_settings(run))
 
 
 def recipe_settings(run):
@@ -139,7 +141,9 @@ def make_rows(entries, problems):
     """
     groups = {}
     for entry in entries:
-        key = json.dumps([entry.name, entry.settings], sort_keys=True)
+        key = json.dumps(
+            [entry.name, entry.recipe, entry.model], sort_keys=True
+        )
         group = groups.setdefault(key, {})
         first = group.setdefault(entry.run.seed, entry)
         if first is not entry:
@@ -154,10 +158,20 @@ def make_rows(entries, problems):
 
 def row_name(entry, rows):
     """The name, and the settings that differ among rows of this name."""
-    namesakes = [row[0].settings for row in rows if row[0].name == entry.name]
-    parts = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in entry.settings.items()
-        if any(not same(value, other.get(key)) for other in namesakes)
-    ]
+    others = [row[0] for row in rows if row[0].name == entry.name]
+    recipe = {"recipe": entry.recipe["recipe"]}
+    # Another recipe has other numbers throughout: its name says enough.
+    akin = [o for o in others if o.recipe["recipe"] == recipe["recipe"]]
+    parts = differing(recipe, [o.recipe for o in others])
+    parts += differing(entry.recipe, [o.recipe for o in akin])
+    parts += differing(entry.model, [o.model for o in others])
     return " ".join([entry.name, ", ".join(parts)]).strip()
+
+
+def differing(settings, others):
+    """Those of which another has another value, as "key=value"."""
+    return [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in settings.items()
+        if any(not same(value, other.get(key)) for other in others)
+    ]

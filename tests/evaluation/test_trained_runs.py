@@ -60,11 +60,13 @@ def rows_of(script, *arguments):
 
 def test_seeds_of_one_network_made_in_one_process(script, tmp_path):
     """Their layers' numbers, objects' ids, stages and taus differ."""
-    folders = []
+    folders, kept = [], []
     for seed in (3, 0):
+        keras.config.set_dtype_policy("float32")  # a new object, shared
         model = models.ELoPE(
             tiny.backbone(), 3, image_size=32, tap=8, threshold=0.3 + seed / 10
         )
+        kept.append(model)  # or the next has its place in memory
         recipe = recipes.get("elope-short")
         folder = tmp_path / f"{seed}"
         folders.append(write_run(folder, seed=seed, model=model, recipe=recipe))
@@ -171,6 +173,10 @@ def test_a_method_of_ones_own(script, tmp_path):
     recipe = recipes.get("elope-short").replace(name="mine", method="Mine")
     folder = write_run(tmp_path / "run", recipe=recipe)
     entry = script.read_entry(folder)
-    assert (entry.name, entry.settings["recipe"]) == ("Mine", "mine")
-    assert entry.settings["1-classifier.epochs"] > 0
+    assert (entry.name, entry.recipe["recipe"]) == ("Mine", "mine")
+    assert entry.recipe["1-classifier.epochs"] > 0
+    # Beside it another recipe is named, not taken to pieces.
+    other = write_run(tmp_path / "other", config={"tap": 8})
+    rows, _ = rows_of(script, f"net={folder}", f"net={other}")
+    assert list(rows) == ["net recipe=mine", "net recipe=elope-short, tap=8"]
     assert training.open_run(folder).recipe.method == "Mine"
