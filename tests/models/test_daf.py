@@ -242,13 +242,13 @@ def test_two_looks_at_an_image_are_equal():
 
 def test_a_saved_model_says_the_same(tmp_path):
     images, labels = tiny.images_and_labels()
-    model = make(term_weights={"hint": 0.3}, num_parts=3)
+    model = make(term_weights={"hint": 0.3}, num_parts=4)
     model.compile("sgd")
     model.fit(images, labels, verbose=0)
     model.save(tmp_path / "daf.keras")
     loaded = keras.saving.load_model(tmp_path / "daf.keras", safe_mode=True)
     assert loaded.loss_weights == model.loss_weights
-    assert loaded.num_parts == 3
+    assert loaded.num_parts == 4
     expected = model.predict(images, verbose=0)
     for name, value in loaded.predict(images, verbose=0).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
