@@ -16,7 +16,7 @@ CELL_INCHES = 0.42
 NAMES_INCHES = 2.2
 PHOTOGRAPH_INCHES = 1.7
 # Of `pair_examples`; filled with this name, the other and how often.
-EXAMPLE_TITLES = ("{0}", "{0},\ntaken for {1} ({2} x)")
+EXAMPLE_TITLES = ("{0}", "{0},\ntaken for {1} ({2}x)")
 MISSING_TITLES = ("no {0}\nwas recognised", "no {0}\nwas taken for {1}")
 
 

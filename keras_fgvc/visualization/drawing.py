@@ -83,7 +83,7 @@ def outline(axes, box, size, colour, **options):
 def draw_boxes(axes, size, true_box, boxes):
     """The true box, dashed, and those of an `Explanation`, numbered.
 
-    A true box of NaN or without area is an object without one.
+    A true box of NaN or of zeros, an object without one, leaves no line.
     """
     from matplotlib.patheffects import withStroke
 
@@ -96,8 +96,7 @@ def draw_boxes(axes, size, true_box, boxes):
                 _number(axes, box, size, number)
     if true_box is not None:
         for box in np.reshape(true_box, (-1, 4)):
-            if box[2] > box[0] and box[3] > box[1]:
-                outline(axes, box, size, TRUE_COLOUR, linestyle="--", **halo)
+            outline(axes, box, size, TRUE_COLOUR, linestyle="--", **halo)
 
 
 def _number(axes, box, size, number):

@@ -138,8 +138,7 @@ def count_table(matrix, names) -> str:
     return (
         '<div class="wide" tabindex="0" role="region" '
         'aria-label="Confusion matrix">'
-        '<table class="matrix"><caption>True classes by row, predicted ones '
-        "by column, with the row's numbers</caption>"
+        '<table class="matrix"><caption>Confusion matrix</caption>'
         f'<thead><tr><th scope="col">class</th>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )

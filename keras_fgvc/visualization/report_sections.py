@@ -170,7 +170,8 @@ def confusion_section(
     inside = sum(pair.count for pair in pairs)
     text = (
         f'<p class="note">These {len(pairs)} pairs of classes hold {inside} '
-        f"of all {wrong} mistakes.</p>"
+        f"of all {wrong} mistakes. Rows: the true class; columns: what was "
+        "said, by the rows' numbers.</p>"
     )
     cards = [
         pair_card(pair, [images.get(index) for index in chosen])

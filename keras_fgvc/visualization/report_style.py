@@ -90,13 +90,15 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
   background: rgb(var(--cell) / calc(var(--share) * 0.8));
 }
 .matrix td.right { outline: 2px solid var(--true); outline-offset: -2px; }
+.matrix thead th:first-child { text-align: left; }
 .matrix tbody th {
   white-space: nowrap; position: sticky; left: 0; background: var(--ground);
 }
 @media (max-width: 30rem) {
   .seen .tables { flex-basis: 100%; }
   .tile { width: calc(50% - 0.3rem); }
-  .matrix tbody th {
+  .matrix thead th:first-child { text-align: left; }
+.matrix tbody th {
     max-width: 9.5rem; overflow: hidden; text-overflow: ellipsis;
   }
 }

@@ -76,6 +76,7 @@ def test_classes_that_are_confused_stand_together():
     pairs = most_confused([0, 3, 1], [2, 4, 2], NAMES)
     assert [pair.labels for pair in pairs] == [(0, 2), (1, 2), (3, 4)]
     assert classes_of(pairs) == [0, 2, 1, 3, 4]
+    assert classes_of([pairs[0], pairs[2], pairs[1]]) == [0, 2, 1, 3, 4]
 
 
 def test_examples_of_a_pair():
@@ -87,9 +88,9 @@ def test_examples_of_a_pair():
     titles = [example_title(first, number) for number in range(4)]
     assert titles == [
         "bee",
-        "bee,\ntaken for ant (3 x)",
+        "bee,\ntaken for ant (3x)",
         "ant",
-        "ant,\ntaken for bee (2 x)",
+        "ant,\ntaken for bee (2x)",
     ]
     assert example_title(first, 0, True) == "no bee\nwas recognised"
     assert example_title(third, 3, True) == "no eel\nwas taken for duck"
@@ -143,8 +144,8 @@ def test_picture_without_a_mistake_says_so(tmp_path, monkeypatch):
 
 def test_any_name_may_be_written(tmp_path):
     path = tmp_path / "confusions.png"
-    names = ("$ _a_ $\\frac$", "<b>")
-    save_confusions(path, [0, 1], [1, 1], shades, class_names=names)
+    for names in (("$\\frac$", "<b>"), ("<b>", "$\\frac$")):
+        save_confusions(path, [0, 1], [1, 1], shades, class_names=names)
 
 
 def test_wrong_arguments(tmp_path):

@@ -164,6 +164,7 @@ def test_a_page_for_phones_and_for_the_dark(evil):
     assert evil.startswith('<!doctype html>\n<html lang="en">')
     assert '<meta name="viewport" content="width=device-width">' in evil
     assert "@media (prefers-color-scheme: dark)" in evil
+    assert len(Page(evil).all("source")) == evil.count('class="chart"') > 1
     for source in Page(evil).all("source"):
         assert source["media"] == "(prefers-color-scheme: dark)"
     levels = [int(tag[1]) for tag, _ in Page(evil).tags if tag in "h1h2h3"]
