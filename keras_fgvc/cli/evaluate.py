@@ -1,22 +1,16 @@
 """`evaluate`: the figures of a trained model on a split."""
 
+import contextlib
 import json
+import sys
 
 from keras_fgvc import evaluation, training
 
 
 def run(options) -> int:
-    """Prints a table, or one JSON object."""
-    trained = training.open_run(options.workdir)
-    model = trained.load_model()
-    images = trained.open_data(options.data, data_dir=options.data_dir)
-    figures = evaluation.evaluate(
-        model,
-        images,
-        options.split,
-        image_size=trained.recipe.load_size,
-        batch_size=options.batch_size,
-    )
+    """Prints a table, or one JSON object; progress goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        figures = _evaluate(options)
     if options.json:
         print(json.dumps({"split": options.split, **figures.as_dict()}))
         return 0
@@ -25,15 +19,27 @@ def run(options) -> int:
     return 0
 
 
+def _evaluate(options):
+    trained = training.open_run(options.workdir)
+    model = trained.load_model()
+    images = trained.open_data(options.data, data_dir=options.data_dir)
+    return evaluation.evaluate(
+        model,
+        images,
+        options.split,
+        image_size=trained.recipe.load_size,
+        batch_size=options.batch_size,
+        verbose=int(sys.stderr.isatty()),
+    )
+
+
 def _rows(figures, split):
     yield "split", f"{split}, {figures.images} images"
     yield "top-1", _percent(figures.top1)
     yield "top-5", _percent(figures.top5)
     yield "mean per class", _percent(figures.mean_per_class)
-    yield (
-        "negative log likelihood",
-        f"{figures.negative_log_likelihood:7.3f}",
-    )
+    likelihood = f"{figures.negative_log_likelihood:7.3f}"
+    yield "negative log likelihood", likelihood
     yield "calibration error", _percent(figures.calibration_error)
     for name, share in figures.localization.items():
         yield f"IoU >= 0.5 by {name}", _percent(share)

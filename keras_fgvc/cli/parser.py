@@ -269,10 +269,14 @@ REPORT = (
 )
 EXPORT = (
     "write a trained model for serving",
-    "  keras-fgvc export --workdir runs/birds --out served/birds/1",
+    "  keras-fgvc export --workdir runs/birds --out served/birds/1\n"
+    "  keras-fgvc export --workdir runs/birds --out birds.onnx --format onnx",
     WORKDIR,
-    _option("--out", "folder to write; it must not exist yet", required=True),
-    _number("--top", "how many classes it names", 5),
+    _option(
+        "--out", "folder or file to write; it must not exist", required=True
+    ),
+    _choice("--format", "what to write", "savedmodel", "onnx", "litert"),
+    _number("--top", "how many classes a SavedModel names (default: 5)"),
 )
 DATASETS = (
     "list the data sets that have a name, or tell of one",

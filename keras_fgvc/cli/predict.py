@@ -42,6 +42,10 @@ def _answers(images, predictor, num_top):
             continue
         own = {name: values[place] for name, values in outputs.items()}
         place += 1
+        refusal = own.get("error")  # of a SavedModel, for this image alone
+        if refusal:
+            yield {"path": image.path, "error": refusal.decode()}
+            continue
         yield {
             "path": image.path,
             "top": _top(own["probabilities"], predictor.class_names, num_top),

@@ -65,8 +65,8 @@ def export_saved_model(
             takes whole numbers too in JSON; `"uint8"` makes gRPC requests
             four times smaller. Defaults to `"float32"`.
         max_pixels: Largest height times width that `serving_bytes` decodes.
-            A PNG of 50 million pixels takes 1.9 GB for a moment, a JPEG
-            0.2 GB. Defaults to 50 million.
+            Four images are decoded at a time, and a PNG of 50 million pixels
+            takes 1.9 GB for a moment, a JPEG 0.2 GB. Defaults to 50 million.
 
     Returns:
         The path.

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from keras_fgvc import training
+from keras_fgvc import export, training
 from keras_fgvc.cli import main
 from keras_fgvc.data import decode_and_resize
 from tests.cli.conftest import LOAD_SIZE, NAMES
@@ -26,3 +27,24 @@ def test_a_saved_model(trained, tmp_path, photographs, capsys):
     )
     assert main(words) == 1  # it is there already
     assert f"{out} exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_other_formats(name, trained, monkeypatch, capsys):
+    seen = {}
+
+    def write(model, path, **options):
+        seen.update(options, method=type(model).__name__)
+        return path
+
+    monkeypatch.setattr(export, f"export_{name}", write)
+    words = ["export", f"--workdir={trained}", "--out=x", f"--format={name}"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{name}: x\n"
+    assert seen == {
+        "method": "ELoPE",
+        "class_names": NAMES,
+        "image_size": LOAD_SIZE,
+    }
+    assert main([*words, "--top=2"]) == 2
+    assert "--top is for --format savedmodel" in capsys.readouterr().err

@@ -153,6 +153,28 @@ def test_a_saved_model(saved_model, photographs, mixed, expected, capsys):
     assert ["error" in a for a in answers] == [False, True, True, True, False]
 
 
+def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
+    run = training.open_run(trained)
+    path = export.export_saved_model(
+        run.load_model(),
+        tmp_path / "1",
+        class_names=run.class_names,
+        image_size=run.recipe.load_size,
+        max_pixels=1600,  # the photographs have 47 x 47
+    )
+    small = keras.utils.load_img(mixed / "a.png", target_size=(30, 30))
+    small.save(mixed / "small.png")
+    words = ["predict", f"--model={path}", "--json"]
+    images = [str(mixed / name) for name in ("a.png", "small.png")]
+    assert main([*words, *images]) == 1
+    (refused, answer), err = lines_of(capsys)
+    assert refused["path"] == images[0]
+    assert "1600" in refused["error"]
+    assert refused["error"] in err
+    assert answer["path"] == images[1]
+    assert len(answer["top"]) == 3
+
+
 def test_other_names_for_a_saved_model(saved_model, mixed, tmp_path, capsys):
     path = tmp_path / "names.txt"
     path.write_text("bleu\nvert\nrouge\n")

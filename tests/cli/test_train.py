@@ -60,6 +60,7 @@ def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
     assert "val_accuracy" in out
     assert out.endswith("The test split waits for the last stage.\n")
     run = training.open_run(workdir)
+    assert list(run.logs()) == ["1-classifier"]
     assert (run.seed, run.recipe.name) == (7, "elope-short")
     assert (run.recipe.image_size, run.recipe.load_size) == (32, 40)
     assert [stage.epochs for stage in run.recipe.stages] == [1, 1, 1, 1]

@@ -24,10 +24,12 @@ def _png(height, width):
         (b"IDAT", zlib.compress(bytes(10))),
         (b"IEND", b""),
     )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        png_chunk(*chunk) for chunk in chunks
+    )
 
 
-def _chunk(kind, content):
+def png_chunk(kind, content):
     check = struct.pack(">I", zlib.crc32(kind + content))
     return struct.pack(">I", len(content)) + kind + content + check
 

@@ -10,9 +10,13 @@ import tensorflow as tf
 from keras_fgvc import data
 from keras_fgvc.data.headers import read_size
 from keras_fgvc.export import image_headers
-from keras_fgvc.export.encoded_images import read_images
+from keras_fgvc.export.encoded_images import (
+    UNREADABLE,
+    UNREADABLE_WEBP,
+    read_images,
+)
 from tests.data.image_files import encode, smooth_pixels, write
-from tests.export.bad_files import CASES, gif_with_later_frame
+from tests.export.bad_files import CASES, gif_with_later_frame, png_chunk
 
 SIZE = (17, 23)
 MAX_PIXELS = 50_000_000
@@ -76,21 +80,33 @@ def test_limit_is_the_largest_that_is_read():
 
 
 def test_png_with_a_chunk_before_its_header():
-    """The decoder must not meet a larger header than the one checked."""
+    """The decoder reads it: the size that counts is not the one checked."""
     whole = encode(smooth_pixels(20, 30), "PNG")
-    fake = struct.pack(">I4sIIi", 8, b"tEXt", 1, 1, 0)
-    _, errors = read([whole[:8] + fake + whole[8:]], max_pixels=10)
-    assert errors[0].startswith("is cut short or corrupt")
+    small = png_chunk(b"prVt", struct.pack(">II", 1, 1))
+    content = whole[:8] + small + whole[8:]
+    assert tf.io.decode_png(content).shape == (20, 30, 3)
+    assert read([content], max_pixels=10)[1] == [UNREADABLE]
+
+
+def test_webp_frame_without_its_name():
+    """The decoder reads it too, its size from another place."""
+    whole = encode(smooth_pixels(), "WEBP")
+    frame = whole[20:]
+    length = struct.pack("<I", len(frame) + 4)
+    content = b"RIFF" + length + b"WEBP" + frame
+    assert tf.io.decode_image(content).shape[-3:] == (44, 60, 3)
+    assert read([content])[1] == [UNREADABLE_WEBP]
 
 
 def test_later_frames_of_a_gif_are_not_decoded():
     content = gif_with_later_frame(side=300)
     assert tf.io.decode_gif(content).shape[1:3] == (300, 300)
     images, errors = read([content], max_pixels=44 * 60)
-    first = tf.io.decode_gif(image_headers.first_frame(content))
-    assert first.shape[:3] == (1, 44, 60)
+    alone = encode(smooth_pixels()[..., 0], "GIF")
     assert errors == [""]
-    assert images.max() > 0
+    np.testing.assert_array_equal(
+        images[0], data.decode_and_resize(alone, SIZE)
+    )
 
 
 def test_gif_of_too_many_blocks(monkeypatch):
