@@ -7,7 +7,11 @@ import zipfile
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc.export.optional import import_optional
 from keras_fgvc.export.parity import check_parity, sample_images
-from keras_fgvc.export.targets import check_target, partial_path
+from keras_fgvc.export.targets import (
+    check_target,
+    for_inference,
+    partial_path,
+)
 
 SUFFIX = ".tflite"
 
@@ -17,11 +21,12 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
 
     One signature, `serving_default`: `image`, float32
     `(batch, image_size, image_size, 3)`, raw pixels 0..255, with a free batch
-    size; the model's outputs by name. The class names are appended as a zip
-    archive with `class_names.txt`, as LiteRT's metadata tools do: `unzip`
-    reads the file, and the interpreter does not mind. What was written is run
-    with ai-edge-litert and must give the model's own numbers. All six models
-    convert, to built-in operations alone.
+    size; the model's outputs by name, without those that only its loss wants.
+    The class names are appended as a zip archive with `class_names.txt`, as
+    LiteRT's metadata tools do: `unzip` reads the file, and the interpreter
+    does not mind. What was written is run with ai-edge-litert and must give
+    the model's own numbers. All six models convert, to built-in operations
+    alone.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
@@ -60,6 +65,7 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     (litert,) = import_optional(["ai_edge_litert.interpreter"], "litert")
     import tensorflow as tf
 
+    model = for_inference(model)
     partial = partial_path(path)
     shape = (None, image_size, image_size, 3)
     model.export(

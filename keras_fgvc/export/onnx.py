@@ -7,7 +7,11 @@ import pathlib
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc.export.optional import import_optional
 from keras_fgvc.export.parity import check_parity, sample_images
-from keras_fgvc.export.targets import check_target, partial_path
+from keras_fgvc.export.targets import (
+    check_target,
+    for_inference,
+    partial_path,
+)
 
 OPSET = 18
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
@@ -17,10 +21,10 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as an ONNX file.
 
     One input, `image`, float32 `(batch, image_size, image_size, 3)`, raw
-    pixels 0..255, with a free batch size; the model's outputs by name. The
-    class names are in the file's metadata, `class_names`, as a JSON list. What
-    was written is run with ONNX Runtime and must give the model's own
-    numbers. All six models convert.
+    pixels 0..255, with a free batch size; the model's outputs by name, without
+    those that only its loss wants. The class names are in the file's metadata,
+    `class_names`, as a JSON list. What was written is run with ONNX Runtime
+    and must give the model's own numbers. All six models convert.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
@@ -56,6 +60,7 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     _, onnx, onnxruntime = import_optional(PACKAGES, "onnx")
     import tensorflow as tf
 
+    model = for_inference(model)
     partial = partial_path(path)
     shape = (None, image_size, image_size, 3)
     model.export(

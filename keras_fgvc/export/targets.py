@@ -41,3 +41,17 @@ def partial_path(path) -> pathlib.Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f"partial-{path.name}")
+
+
+def for_inference(model):
+    """The model without the outputs that only its loss wants.
+
+    The converters rewrite what they find, and one (DAF's `"grouping"`) comes
+    out different in ONNX.
+    """
+    left_out = getattr(model, "training_outputs", ())
+    outputs = dict(model.output)
+    kept = {n: value for n, value in outputs.items() if n not in left_out}
+    return (
+        model if len(kept) == len(outputs) else keras.Model(model.input, kept)
+    )

@@ -115,6 +115,8 @@ class DAF(FineGrainedModel):
     ```
     """
 
+    training_outputs = ("grouping", "hint")
+
     def __init__(
         self,
         backbone,
