@@ -21,12 +21,11 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
 
     One signature, `serving_default`: `image`, float32
     `(batch, image_size, image_size, 3)`, raw pixels 0..255, with a free batch
-    size; the model's outputs by name, without those that only its loss wants.
-    The class names are appended as a zip archive with `class_names.txt`, as
-    LiteRT's metadata tools do: `unzip` reads the file, and the interpreter
-    does not mind. What was written is run with ai-edge-litert and must give
-    the model's own numbers. All six models convert, to built-in operations
-    alone.
+    size; the model's outputs by name. The class names are appended as a zip
+    archive with `class_names.txt`, as LiteRT's metadata tools do: `unzip`
+    reads the file, and the interpreter does not mind. What was written is run
+    with ai-edge-litert and must give the model's own numbers. All six models
+    convert, to built-in operations alone.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
@@ -65,10 +64,9 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     (litert,) = import_optional(["ai_edge_litert.interpreter"], "litert")
     import tensorflow as tf
 
-    model = for_inference(model)
     partial = partial_path(path)
     shape = (None, image_size, image_size, 3)
-    model.export(
+    for_inference(model, image_size).export(
         str(partial),
         format="litert",
         input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],

@@ -21,10 +21,10 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as an ONNX file.
 
     One input, `image`, float32 `(batch, image_size, image_size, 3)`, raw
-    pixels 0..255, with a free batch size; the model's outputs by name, without
-    those that only its loss wants. The class names are in the file's metadata,
-    `class_names`, as a JSON list. What was written is run with ONNX Runtime
-    and must give the model's own numbers. All six models convert.
+    pixels 0..255, with a free batch size; the model's outputs by name. The
+    class names are in the file's metadata, `class_names`, as a JSON list. What
+    was written is run with ONNX Runtime and must give the model's own
+    numbers. All six models convert.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
@@ -60,10 +60,9 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     _, onnx, onnxruntime = import_optional(PACKAGES, "onnx")
     import tensorflow as tf
 
-    model = for_inference(model)
     partial = partial_path(path)
     shape = (None, image_size, image_size, 3)
-    model.export(
+    for_inference(model, image_size).export(
         str(partial),
         format="onnx",
         input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],

@@ -43,15 +43,12 @@ def partial_path(path) -> pathlib.Path:
     return path.with_name(f"partial-{path.name}")
 
 
-def for_inference(model):
-    """The model without the outputs that only its loss wants.
+def for_inference(model, image_size: int):
+    """A model of one fixed image size that never trains.
 
-    The converters rewrite what they find, and one (DAF's `"grouping"`) comes
-    out different in ONNX.
+    Keras's own exporters call a model without saying `training=False`. A
+    preprocessing layer, whose default is True, then decides for all layers
+    behind it: batch normalisation would use the batch's statistics.
     """
-    left_out = getattr(model, "training_outputs", ())
-    outputs = dict(model.output)
-    kept = {n: value for n, value in outputs.items() if n not in left_out}
-    return (
-        model if len(kept) == len(outputs) else keras.Model(model.input, kept)
-    )
+    image = keras.Input((image_size, image_size, 3), name="image")
+    return keras.Model(image, model(image, training=False))

@@ -43,8 +43,6 @@ class FineGrainedModel(ReplicatedModel):
       change of it, `compile` again.
     - `stages` names the phases of the method's training; `begin_stage(name)`
       makes the model ready for one: what trains, what is minimised.
-    - `training_outputs` names outputs that only the loss wants: files for
-      inference go without them.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.
@@ -54,7 +52,6 @@ class FineGrainedModel(ReplicatedModel):
     """
 
     stages = ("classifier",)
-    training_outputs = ()
 
     def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

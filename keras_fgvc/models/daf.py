@@ -115,8 +115,6 @@ class DAF(FineGrainedModel):
     ```
     """
 
-    training_outputs = ("grouping", "hint")
-
     def __init__(
         self,
         backbone,
