@@ -96,7 +96,8 @@ def test_painless_paper_holds_section_4_2():
         0.5,
     )
     augmentation = stage.augmentation
-    assert augmentation.input_size((224, 224)) == (256, 256)
+    # Resized to 256, a square of 224 cut out of it: always this share.
+    assert augmentation.random_crop == ((224 / 256) ** 2,) * 2
     assert augmentation.horizontal_flip
     assert not augmentation.changes_colours
 
@@ -118,7 +119,7 @@ def test_wsdan_official_holds_what_its_code_does():
     assert (recipe.batch_size, stage.epochs) == (12, 160)
     assert recipe.arguments["num_maps"] == 32
     assert (stage.step_epochs, stage.step_factor) == (2, 0.9)
-    assert stage.augmentation.input_size((448, 448)) == (512, 512)
+    assert stage.augmentation.random_crop == ((448 / 512) ** 2,) * 2
 
 
 def test_fcan_paper_holds_section_5_1():

@@ -82,10 +82,13 @@ def test_wrong_usage_and_help_return_their_codes(capsys):
 
 @pytest.mark.parametrize("name", ["evaluate", "explain", "export", "report"])
 def test_a_folder_without_a_run(name, tmp_path, capsys):
+    image = tmp_path / "image.png"
+    image.touch()
     words = [name, f"--workdir={tmp_path}"]
-    words += {"explain": ["--out=x.png", "."], "export": ["--out=x"]}.get(
-        name, []
-    )
+    words += {
+        "explain": ["--out=x.png", str(image)],
+        "export": ["--out=x"],
+    }.get(name, [])
     assert main(words) == 1
     assert "holds no run: it has no run.json" in capsys.readouterr().err
 
