@@ -10,6 +10,7 @@ from keras_fgvc.data.pipeline import as_size, make_batches
 
 BATCH_SIZE = 64
 LONG = 2_000  # More images than this take a while.
+PROGRESS_INTERVAL = 1.0  # seconds
 
 
 def read_into_memory(data, image_size):
@@ -53,7 +54,9 @@ def _progress(title, count):
         return lambda done: None
     import keras
 
-    bar = keras.utils.Progbar(count, unit_name="image")
+    bar = keras.utils.Progbar(
+        count, unit_name="image", interval=PROGRESS_INTERVAL
+    )
     print(f"Reading {title}")
     return bar.update
 

@@ -13,6 +13,7 @@ MODES = ("auto", "full", "headers")
 # So many photographs of 500 x 375 are decoded in about 20 s on two cores.
 FULL_LIMIT = 20_000
 PROGRESS_AFTER = 3.0  # seconds
+PROGRESS_INTERVAL = 1.0  # seconds: a log file keeps each update
 
 
 def check_images(paths, verify: str, log) -> list[tuple[int, int] | None]:
@@ -83,7 +84,9 @@ def _with_progress(results, total):
     for done, result in enumerate(results, start=1):
         if bar is None and time.monotonic() - started > PROGRESS_AFTER:
             print(f"Checking {total} images")
-            bar = keras.utils.Progbar(total, unit_name="image")
+            bar = keras.utils.Progbar(
+                total, unit_name="image", interval=PROGRESS_INTERVAL
+            )
         if bar is not None:
             bar.update(done)
         yield result
