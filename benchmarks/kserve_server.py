@@ -3,7 +3,7 @@
     PYTHON benchmarks/kserve_server.py --model=runs/birds/served/1 --name=birds
 
 PYTHON has kserve and tensorflow-cpu (`make test-serving` makes such a virtual
-environment in .venv-kserve) and needs nothing else: not this package. Listens
+environment in .venv/kserve) and needs nothing else: not this package. Listens
 on a loopback address only and prints `ready http://127.0.0.1:PORT`. For tests
 and measurements; in production serve the same folder by TF Serving.
 """

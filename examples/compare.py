@@ -13,10 +13,9 @@ the model, else made and saved there: then the data are needed, from where they
 were in training or from --data. --out=FOLDER writes comparison.md, .json (all
 figures, those of each seed too) and .png (the differences).
 
-run.json does not tell what weights a network started from: give such runs
-names. A run that is unfinished, damaged, a second one of a seed, or of other
-images than the baseline's is left out and named; the exit status then is 1, as
-it is without a table.
+A run that is unfinished, damaged, a second one of a seed, or of other images
+than the baseline's is left out and named; the exit status then is 1, as it is
+without a table.
 """
 
 import json

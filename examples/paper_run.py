@@ -33,7 +33,8 @@ flags.DEFINE_integer("rounds", 1, "How often to go through the stages.")
 flags.DEFINE_string("arguments", "", "Of the model, as k=1,localize=false.")
 flags.DEFINE_boolean("baseline", False, "Train models.Baseline instead.")
 flags.DEFINE_boolean("tune_threshold", False, "Choose tau on validation.")
-flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation and split.")
+flags.DEFINE_integer("seed", 0, "Of weights, order, augmentation.")
+flags.DEFINE_integer("data_seed", None, "Of data and splits; default --seed.")
 flags.DEFINE_string("verbose", "auto", "As in keras.Model.fit.")
 flags.DEFINE_enum(
     "strategy", "none", training.STRATEGIES, "See training.make_strategy."
@@ -56,7 +57,9 @@ def run(tune_after=None, evaluate_after=None):
     keras.utils.set_random_seed(FLAGS.seed)
     recipe = make_recipe(FLAGS)
     images = data.open_dataset(
-        FLAGS.data, data_dir=FLAGS.data_dir, seed=FLAGS.seed
+        FLAGS.data,
+        data_dir=FLAGS.data_dir,
+        seed=FLAGS.seed if FLAGS.data_seed is None else FLAGS.data_seed,
     )
     with strategy.scope():
         model = training.build_model(

@@ -57,7 +57,10 @@ def recipe_settings(run):
     if run.recipe.name in recipes.available():
         known = flat(dataclasses.asdict(recipes.get(run.recipe.name)))
         changed = {k: v for k, v in changed.items() if known.get(k) != v}
-    settings = {"recipe": run.recipe.name}
+    settings = {
+        "recipe": run.recipe.name,
+        "initial_weights": run.initial_weights or "not told",
+    }
     for key, value in changed.items():
         # The method is the row's name, arguments are in the model's settings.
         if key not in ("name", "method") and not key.startswith("arguments"):

@@ -193,9 +193,8 @@ TRAIN = (
     ),
     _group(
         "run",
-        _number(
-            "--seed", "of weights, order, augmentation, split", 0, minimum=0
-        ),
+        _number("--seed", "of weights, order, augmentation", 0, minimum=0),
+        _number("--data-seed", "of splits (default: --seed)", minimum=0),
         _choice(
             "--strategy",
             "devices to train on",

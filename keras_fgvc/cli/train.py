@@ -23,7 +23,7 @@ def run(options) -> int:
     images = data.open_dataset(
         options.data,
         data_dir=options.data_dir,
-        seed=options.seed,
+        seed=options.seed if options.data_seed is None else options.data_seed,
         on_error=options.on_error,
     )
     if is_chief:

@@ -41,6 +41,8 @@ class FineGrainedModel(ReplicatedModel):
     - `loss_weights` maps the name of each active loss term to its weight.
       Each term is shown by name in the progress bar and the history. After a
       change of it, `compile` again.
+    - `initial_weights` tells where the backbone's weights came from, `None`
+      where nobody said; `training.fit` notes it beside the run.
     - `stages` names the phases of the method's training; `begin_stage(name)`
       makes the model ready for one: what trains, what is minimised.
 
@@ -58,6 +60,7 @@ class FineGrainedModel(ReplicatedModel):
         self.num_classes = num_classes
         self.loss_weights = {"cross_entropy": 1.0}
         self.stage = self.stages[0]
+        self.initial_weights = None
         self._monitors = _Monitors()
         self._argument_names = ()
 

@@ -1,7 +1,9 @@
 """From a recipe to the model it trains, and to its plain counterpart."""
 
 import dataclasses
+import hashlib
 import inspect
+import pathlib
 
 from keras_fgvc import models
 from keras_fgvc.recipes import Recipe
@@ -50,7 +52,9 @@ def build_model(
     options = dict(recipe.arguments)
     if "image_size" in inspect.signature(method).parameters:
         options["image_size"] = recipe.image_size
-    return method(backbone, num_classes, weights=weights, **options)
+    model = method(backbone, num_classes, weights=weights, **options)
+    model.initial_weights = _origin(weights)
+    return model
 
 
 def baseline_recipe(recipe: Recipe) -> Recipe:
@@ -93,6 +97,15 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
         load_size=recipe.image_size,
         arguments=kept,
     )
+
+
+def _origin(weights):
+    """In words that stay true when a file is moved, and not when it changes."""
+    path = pathlib.Path(weights or "")
+    if not path.is_file():
+        return weights
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{path.name} (sha256 {digest[:12]})"
 
 
 def _arguments(method):

@@ -7,7 +7,7 @@ import pathlib
 import keras
 
 from keras_fgvc import data, recipes
-from keras_fgvc.training.files import read_log
+from keras_fgvc.training.files import move_into_place, read_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Run:
         class_names: Names of the classes; label i belongs to name i.
         opened_by: Arguments of `data.open_dataset` that open its data again;
             empty for data that came from elsewhere.
+        initial_weights: Where the backbone's weights came from: `"imagenet"`,
+            a file's name and checksum, or `None` where nobody said.
     """
 
     workdir: pathlib.Path
@@ -28,6 +30,7 @@ class Run:
     seed: int
     class_names: tuple[str, ...]
     opened_by: dict
+    initial_weights: str | None = None
 
     def load_model(self):
         """The trained model.
@@ -86,6 +89,39 @@ class Run:
         return found
 
 
+def claim(workdir, recipe, data, seed, initial_weights):
+    """Writes run.json, or checks that it names this same run."""
+    run = {
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "classes": list(data.class_names),
+        "images": dict(data.split_sizes),
+        "initial_weights": initial_weights,
+    }
+    run = json.loads(json.dumps(run))  # tuples become lists, as when read
+    path = workdir / "run.json"
+    if path.exists():
+        found = json.loads(path.read_text())
+        differing = [
+            name
+            for name, told in run.items()
+            # A model that was loaded does not tell what it began with.
+            if None not in (told, found.get(name)) and told != found[name]
+        ]
+        if differing:
+            raise ValueError(
+                f"{workdir} holds another run: {', '.join(differing)} differ. "
+                "Give a new folder, or the arguments of the first run (see "
+                f"{path})."
+            )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    run["opened_by"] = data.opened_by  # not compared: data may be moved
+    move_into_place(
+        path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
+    )
+
+
 def open_run(workdir) -> Run:
     """Reads what `training.fit` wrote into a folder.
 
@@ -114,6 +150,7 @@ def open_run(workdir) -> Run:
         seed=run["seed"],
         class_names=tuple(run["classes"]),
         opened_by=run.get("opened_by", {}),
+        initial_weights=run.get("initial_weights"),
     )
 
 

@@ -1,6 +1,5 @@
 """The stages of a recipe, one after another, each where it was left."""
 
-import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -18,6 +17,7 @@ from keras_fgvc.training.files import (
     write_log,
 )
 from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.runs import claim
 from keras_fgvc.training.seeds import EpochSeeds
 from keras_fgvc.training.strategies import Workers
 
@@ -72,7 +72,7 @@ def fit(
     workers.check_outside()
     for is_turn in (workers.is_chief, not workers.is_chief):
         if is_turn:  # the others compare with what the chief claimed
-            _claim(workdir, recipe, data, seed)
+            claim(workdir, recipe, data, seed, model.initial_weights)
         workers.wait()
     logs = {}
     for number, stage in chosen:
@@ -129,33 +129,6 @@ def _load_previous(model, recipe, workdir, number):
             "stage first."
         )
     model.load_weights(before[-1] / "best.weights.h5")
-
-
-def _claim(workdir, recipe, data, seed):
-    """Writes run.json, or checks that it names this same run."""
-    run = {
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "classes": list(data.class_names),
-        "images": dict(data.split_sizes),
-    }
-    run = json.loads(json.dumps(run))  # tuples become lists, as when read
-    path = workdir / "run.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        differing = [key for key in run if found.get(key) != run[key]]
-        if differing:
-            raise ValueError(
-                f"{workdir} holds another run: {', '.join(differing)} differ. "
-                "Give a new folder, or the arguments of the first run (see "
-                f"{path})."
-            )
-        return
-    workdir.mkdir(parents=True, exist_ok=True)
-    run["opened_by"] = data.opened_by  # not compared: data may be moved
-    move_into_place(
-        path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
-    )
 
 
 class _StageRun:

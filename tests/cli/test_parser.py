@@ -83,6 +83,7 @@ def test_lists_and_numbers():
     assert options.stages == ["classifier"]
     assert (options.seed, options.batch_size, options.rounds) == (0, None, 1)
     assert (options.recipe, options.method) == ("elope-paper", None)
+    assert options.data_seed is None
 
 
 @pytest.mark.parametrize("option", ["--help", "--version", "--nonsense"])

@@ -36,6 +36,7 @@ def words(photographs, tmp_path, monkeypatch):
         "--epochs=1",
         "--arguments=k=1,embedding_dim=8",
         "--seed=7",
+        "--data-seed=4",
     ]
 
 
@@ -62,6 +63,7 @@ def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
     run = training.open_run(workdir)
     assert list(run.logs()) == ["1-classifier"]
     assert (run.seed, run.recipe.name) == (7, "elope-short")
+    assert run.opened_by["seed"] == 4
     assert (run.recipe.image_size, run.recipe.load_size) == (32, 40)
     assert [stage.epochs for stage in run.recipe.stages] == [1, 1, 1, 1]
     model = run.load_model()

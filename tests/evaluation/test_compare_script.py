@@ -14,6 +14,7 @@ import pytest
 
 from keras_fgvc import data, evaluation, models, recipes, training
 from tests import tiny
+from tests.serving.client import load as load_script
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SIZE = 24
@@ -173,6 +174,22 @@ def test_what_cannot_be_in_the_table_is_named(copy):
     ):
         assert text in left_out
     assert left_out.count("\n- ") == 6
+
+
+def test_networks_that_began_with_other_weights_are_other_rows(copy):
+    trained_runs = load_script("examples/trained_runs.py")
+    edit_run(
+        copy / "plain-1", lambda run: run.update(initial_weights="imagenet")
+    )
+    entries = [
+        trained_runs.read_entry(str(copy / name))
+        for name in ("plain-0", "plain-1")
+    ]
+    assert list(trained_runs.make_rows(entries, problems := [])) == [
+        "Baseline initial_weights=not told",
+        "Baseline initial_weights=imagenet",
+    ]
+    assert not problems
 
 
 def test_predictions_older_than_the_model_are_made_again(copy):

@@ -1,3 +1,6 @@
+import hashlib
+
+import keras
 import pytest
 
 from keras_fgvc import models, recipes, training
@@ -30,6 +33,27 @@ def test_weights_go_to_the_backbone(tmp_path):
     recipe = training.baseline_recipe(tiny_recipe())
     with pytest.raises(ValueError, match=r"gone\.weights\.h5"):
         training.build_model(recipe, "mobilenet_v2", 2, weights=str(path))
+
+
+def test_where_weights_came_from_is_noted(tmp_path):
+    recipe = training.baseline_recipe(tiny_recipe())
+    path = tmp_path / "mine.weights.h5"
+
+    def build(weights):
+        model = training.build_model(recipe, "mobilenet", 2, weights=weights)
+        return model.initial_weights
+
+    assert build(None) is None
+    notes = []
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        keras.applications.MobileNet(
+            weights=None, include_top=False
+        ).save_weights(path)
+        notes.append(build(str(path)))
+    assert notes[0] != notes[1]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert notes[1] == f"mine.weights.h5 (sha256 {digest[:12]})"
 
 
 @pytest.mark.parametrize("name", ["kk", "image_size", "weights", "kwargs"])

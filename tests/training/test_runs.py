@@ -41,6 +41,25 @@ def trained(photographs, tmp_path_factory):
     return workdir, images, model
 
 
+def test_what_the_network_began_with(photographs, tmp_path):
+    images = data.open_dataset(str(photographs), seed=5)
+    recipe = recipes.get("elope-short").replace(
+        method="Baseline", image_size=24, load_size=24, batch_size=4
+    )
+    recipe = recipe.with_epochs(classifier=1)
+
+    def fit(initial_weights):
+        model = models.Baseline(tiny.backbone(), 2, tap=8)
+        model.initial_weights = initial_weights
+        training.fit(model, recipe, images, tmp_path, verbose=0)
+        return training.open_run(tmp_path).initial_weights
+
+    assert fit("imagenet") == "imagenet"
+    assert fit(None) == "imagenet"  # not told is no contradiction
+    with pytest.raises(ValueError, match="another run: initial_weights differ"):
+        fit("a.h5 (sha256 0)")
+
+
 def test_everything_comes_back(trained):
     workdir, images, model = trained
     run = training.open_run(workdir)

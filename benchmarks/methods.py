@@ -1,0 +1,263 @@
+"""What the methods cost over the plain network: operations, weights, time.
+
+    python benchmarks/methods.py
+    python benchmarks/methods.py --backbone=mobilenet_v2 --image_size=224 \
+        --models="ELoPE;PainlessAttention"
+    KERAS_BACKEND=jax python benchmarks/methods.py
+
+Each method stands beside itself without its main idea, as its paper's
+ablation has it, and every row is a ratio to Baseline on the same backbone,
+whose own figures are the first row. Multiply-adds are half of the
+floating-point operations that the backend's own profiler counts for one
+image's prediction (PyTorch's counts convolutions and matrix products alone).
+Times are of one prediction and one training step (SGD), all models in turn in
+one process. Memory is what the first training step adds to the peak of a
+process of its own: of the GPU's where there is one, else of its resident size
+(Linux). Quote the ratios. Every method uses the backbone's last map, so that
+nothing but the method differs.
+"""
+
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+from absl import app, flags
+from in_turn import median_seconds
+
+from keras_fgvc import models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
+flags.DEFINE_integer("image_size", 448, "Side of the images, in pixels.")
+flags.DEFINE_string("models", None, "Names in this file, ; between them.")
+flags.DEFINE_boolean("memory", True, "Measure memory, one process for each.")
+flags.DEFINE_string("memory_of", None, "Used by the child processes.")
+flags.DEFINE_integer("classes", 200, "Number of classes.")
+flags.DEFINE_integer("batch_size", 4, "Images a step.")
+flags.DEFINE_integer("rounds", 7, "Rounds to take medians over.")
+# Name: (method, arguments). The first is what the others are compared with.
+MODELS = {
+    "Baseline": ("Baseline", {}),
+    "ELoPE": ("ELoPE", {}),
+    "ELoPE, no localiser": ("ELoPE", {"localize": False}),
+    "ELoPE, average pooling": ("ELoPE", {"pooling": "average"}),
+    "PainlessAttention": ("PainlessAttention", {}),
+    "PainlessAttention, no gates": ("PainlessAttention", {"gates": False}),
+    "Coarse2Fine": ("Coarse2Fine", {"tap": 32}),
+    "Coarse2Fine, coarse look alone": (
+        "Coarse2Fine",
+        {"tap": 32, "predict_with": "coarse"},
+    ),
+    "FCAN": ("FCAN", {"part_sizes": (3, 5)}),
+    "FCAN, fixed regions": (
+        "FCAN",
+        {"part_sizes": (3, 5), "regions": "center"},
+    ),
+    "DAF": ("DAF", {}),
+    "DAF, no teacher": ("DAF", {"teacher": False}),
+    "DAF, no teacher, no heat map": (
+        "DAF",
+        {"teacher": False, "heatmap": False},
+    ),
+}
+NOT_READ = ("means", "centers")  # weights that only training reads
+COLUMNS = ("parameters", "multiply-adds", "prediction, s", "step, s")
+MEMORY = "memory of a step, MB"
+
+
+def make_model(name):
+    """A model by its name in the table, compiled."""
+    method, arguments = MODELS[name]
+    arguments = dict(arguments)
+    if method not in ("Baseline", "PainlessAttention"):
+        arguments["image_size"] = FLAGS.image_size
+    if method == "FCAN":
+        arguments["crop_size"] = FLAGS.image_size
+    model = getattr(models, method)(FLAGS.backbone, FLAGS.classes, **arguments)
+    if method == "ELoPE":
+        # The stage that costs most: localiser on, rank weights trained.
+        model.begin_stage("weighted")
+    model.compile(keras.optimizers.SGD(1e-6))
+    return model
+
+
+def make_batch():
+    shape = (FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, shape).astype("float32")
+    return images, rng.integers(0, FLAGS.classes, FLAGS.batch_size)
+
+
+def megabytes_of_a_step(name):
+    """What a process that knows nothing else needs for a training step."""
+    command = [sys.executable, *sys.argv, f"--memory_of={name}"]
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    return float(output.split()[-1])
+
+
+def print_megabytes(name):
+    model, batch = make_model(name), make_batch()
+    before = peak_bytes()
+    model.train_on_batch(*batch)
+    print((peak_bytes() - before) / 2**20)
+
+
+def peak_bytes():
+    """The most memory there ever was: of the GPU, else of this process."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
+    elif backend == "jax":
+        import jax
+
+        if found := jax.devices()[0].memory_stats():
+            return found["peak_bytes_in_use"]
+    else:
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def multiply_adds(model):
+    """Half of the operations of one image's prediction."""
+    count = {
+        "tensorflow": tensorflow_operations,
+        "jax": jax_operations,
+        "torch": torch_operations,
+    }[keras.backend.backend()]
+    return count(model, (1, FLAGS.image_size, FLAGS.image_size, 3)) / 2
+
+
+def tensorflow_operations(model, shape):
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants
+
+    graph = tf.function(lambda x: model(x, training=False))
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        graph.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    )
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profile = profiler.profile(frozen.graph, cmd="op", options=options)
+    return profile.total_float_ops
+
+
+def jax_operations(model, shape):
+    import jax
+
+    states = [
+        [variable.value for variable in variables]
+        for variables in (
+            model.trainable_variables,
+            model.non_trainable_variables,
+        )
+    ]
+
+    def predict(states, image):
+        return model.stateless_call(*states, image, training=False)[0]
+
+    image = jax.ShapeDtypeStruct(shape, "float32")
+    compiled = jax.jit(predict).lower(states, image).compile()
+    return compiled.cost_analysis()["flops"]
+
+
+def torch_operations(model, shape):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(keras.ops.zeros(shape), training=False)
+    return counter.get_total_flops()
+
+
+def inference_parameters(model):
+    """All weights but those that only training reads."""
+    return sum(
+        int(np.prod(w.shape)) for w in model.weights if w.name not in NOT_READ
+    )
+
+
+def device():
+    """Where it runs, in the backend's words."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    elif backend == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    return "CPU" if backend == "torch" else keras.distribution.list_devices()[0]
+
+
+def print_table(found):
+    """Baseline's figures, then each one's ratio to them."""
+    first = next(iter(found))
+    print("| |", " | ".join(found[first]), "|")
+    print("|---" * (1 + len(found[first])), "|", sep="")
+    for name, figures in found.items():
+        cells = [
+            f"{value:.4g}" if name == first else f"{value / base:.3f}"
+            for value, base in zip(
+                figures.values(), found[first].values(), strict=True
+            )
+        ]
+        print(f"| {name} |", " | ".join(cells), "|")
+
+
+def main(_):
+    if FLAGS.memory_of:
+        return print_megabytes(FLAGS.memory_of)
+    names = FLAGS.models.split(";") if FLAGS.models else list(MODELS)
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise app.UsageError(
+            f"No model {unknown[0]!r}; there is {'; '.join(MODELS)}."
+        )
+    names = list(dict.fromkeys(["Baseline", *names]))
+    made = {name: make_model(name) for name in names}
+    images, labels = make_batch()
+    predict = {
+        name: lambda m=m: m.predict_on_batch(images) for name, m in made.items()
+    }
+    train = {
+        name: lambda m=m: m.train_on_batch(images, labels)
+        for name, m in made.items()
+    }
+    columns = [
+        {name: inference_parameters(m) for name, m in made.items()},
+        {name: multiply_adds(m) for name, m in made.items()},
+        median_seconds(predict, FLAGS.rounds),
+        median_seconds(train, FLAGS.rounds),
+    ]
+    found = {
+        name: dict(zip(COLUMNS, (c[name] for c in columns), strict=True))
+        for name in names
+    }
+    if FLAGS.memory:
+        del made, predict, train
+        for name in names:
+            found[name][MEMORY] = megabytes_of_a_step(name)
+    print(
+        f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
+        f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}, "
+        f"{keras.backend.backend()} on {device()}\n"
+    )
+    print_table(found)
+
+
+if __name__ == "__main__":
+    app.run(main)
