@@ -1,24 +1,27 @@
 """Trains every method by one budget, for a table that compares them.
 
     python benchmarks/equal_budget.py --data=FOLDER --weights=FILE --out=runs
-    python benchmarks/equal_budget.py ... --rows=Baseline,ELoPE --seeds=0
+    python benchmarks/equal_budget.py ... --rows="Baseline;ELoPE" --seeds=0
+    python benchmarks/equal_budget.py --setting=digits --mnist=mnist.npz --out=W
 
 The budget is the same for each row: the backbone and its weights, the images,
 crops and flips, the batch size, Adam with a cosine, and --epochs passes of the
 classifying network over the training images, however many stages share them.
 What prepares a method without teaching the classifier (ELoPE's and FCAN's
-localisers, Coarse2Fine's upsampler) is not counted and is listed in ROWS.
+localisers, Coarse2Fine's upsampler) is not counted; equal_rows.py lists it.
 
-The learning rate of the backbone is chosen for each row from the same RATES:
+The learning rate of the backbone is chosen for each row from the same three:
 half of the budget on seed 0, the least negative log-likelihood of the
-validation images wins. What is behind the backbone learns at HEAD_RATE. Test
-images choose nothing. Then one run of the whole budget for each seed. ELoPE's
-threshold is the best by the boxes of the validation images, the one use of
-boxes.
+validation images wins. What is behind a pretrained backbone learns at one rate
+for all. Test images choose nothing. Then one run of the whole budget for each
+seed. ELoPE's threshold is the best by the boxes of the validation images, the
+one use of boxes.
 
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
-FOLDER/ROW/search.json. Run it again to go on after an interruption. At the
-end it prints the command of examples/compare.py that makes the table.
+FOLDER/ROW/search.json. Run it again to go on after an interruption; several
+processes may share the work by --rows. At the end it prints the command of
+examples/compare.py that makes the table; for --setting=digits it prints top-1
+by the number of distractors (training has 8) and draws OUT/clutter.png.
 """
 
 import dataclasses
@@ -29,185 +32,76 @@ import shlex
 import time
 
 import keras
+import numpy as np
 from absl import app, flags
+from equal_rows import SETTINGS, make_recipe, small_backbone
 
 from keras_fgvc import data, evaluation, training
-from keras_fgvc.data import Augmentation
-from keras_fgvc.recipes import Recipe, Stage
 
 FLAGS = flags.FLAGS
+flags.DEFINE_enum("setting", "photographs", list(SETTINGS), "Which images.")
 flags.DEFINE_string("data", None, "Folder, CSV file or name of a data set.")
 flags.DEFINE_string("backbone", "mobilenet_v2", "See backbones.available().")
 flags.DEFINE_string("weights", None, '"imagenet" or a local file.')
-flags.DEFINE_string("out", None, "Where the work directories go.")
-flags.DEFINE_list("rows", None, "Names in ROWS; default all.")
+flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
+flags.DEFINE_integer("num_train", 4_000, "Scenes with digits to train on.")
+flags.DEFINE_string(
+    "out", None, "Where the work directories go.", required=True
+)
+flags.DEFINE_string("rows", None, "Names in equal_rows.py, ; between them.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the final runs.")
-flags.DEFINE_integer("epochs", 8, "Of the classifying network.", lower_bound=6)
-flags.DEFINE_integer("image_size", 224, "Side of the images, in pixels.")
-flags.DEFINE_integer("batch_size", 16, "Images a step.")
-flags.DEFINE_string("verbose", "2", "As in keras.Model.fit.")
-flags.mark_flags_as_required(["data", "out"])
-
-RATES = (5e-5, 1e-4, 2e-4)
-HEAD_RATE = 2e-3
-# Crops of 224 x 224 out of 256 x 256 pixels.
-CROP_SHARE = (224 / 256) ** 2
-CROP_AND_FLIP = Augmentation(
-    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-)
-FLIP = Augmentation(horizontal_flip=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One row of the table.
-
-    Args:
-        method: Name of a class of `keras_fgvc.models`.
-        shares: From each stage that teaches the classifier to its share of
-            the epochs, in eighths.
-        before: From a stage to the one that prepares it.
-        scale: Images are loaded at this multiple of the image size.
-        larger: The network sees this multiple of the image size.
-        arguments: Of the model.
-    """
-
-    method: str
-    shares: dict = dataclasses.field(default_factory=lambda: {"classifier": 8})
-    before: dict = dataclasses.field(default_factory=dict)
-    scale: float = 1.0
-    larger: float = 1.0
-    arguments: dict = dataclasses.field(default_factory=dict)
-
-
-LOCALIZER = Stage(
-    "localizer",
-    epochs=12,
-    learning_rate=1e-3,
-    optimizer="adam",
-    schedule="cosine",
-    monitor="val_loss",
-)
-GLIMPSES = dataclasses.replace(
-    LOCALIZER, epochs=6, batch_size=64, monitor="val_reward"
-)
-UPSAMPLER = Stage(
-    "upsampler",
-    epochs=1,
-    learning_rate=1e-3,
-    optimizer="adam",
-    num_examples=2_000,
-    monitor="val_loss",
-)
-ELOPE = {
-    "method": "ELoPE",
-    "shares": {"classifier": 5, "crops": 2, "weighted": 1},
-    "before": {"crops": LOCALIZER},
-    "scale": 10 / 7,
-}
-FCAN = {
-    "method": "FCAN",
-    "shares": {"whole": 4, "parts": 4},
-    "before": {"parts": GLIMPSES},
-    "larger": 2.0,
-}
-ROWS = {
-    "Baseline": Row("Baseline"),
-    # As many multiply-adds as a method that looks twice.
-    "Baseline, 10/7 of the side": Row("Baseline", larger=10 / 7),
-    "ELoPE": Row(**ELOPE),
-    "ELoPE, average pooling": Row(**ELOPE, arguments={"pooling": "average"}),
-    "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
-    "PainlessAttention": Row("PainlessAttention"),
-    "Coarse2Fine": Row(
-        "Coarse2Fine",
-        before={"classifier": UPSAMPLER},
-        arguments={"tap": 32},
-    ),
-    "FCAN": Row(**FCAN),
-    "DAF": Row("DAF"),
-}
-
-
-def make_recipe(name, rate, epochs):
-    """The recipe of a row at a learning rate of the backbone."""
-    row = ROWS[name]
-    side = round(row.larger * FLAGS.image_size)
-    arguments = dict(row.arguments)
-    if row.method == "FCAN":
-        arguments["crop_size"] = FLAGS.image_size
-        arguments["part_sizes"] = (4, 7)
-    return Recipe(
-        name=f"equal-{name}",
-        method=row.method,
-        image_size=side,
-        load_size=round(row.scale * side),
-        batch_size=FLAGS.batch_size,
-        stages=tuple(make_stages(row, rate, epochs)),
-        arguments=arguments,
-    )
-
-
-def make_stages(row, rate, epochs):
-    """Every stage in order; those behind the first learn at half the rate."""
-    left = epochs
-    for place, (name, share) in enumerate(row.shares.items()):
-        if name in row.before:
-            yield row.before[name]
-        last = place == len(row.shares) - 1
-        count = left if last else max(1, epochs * share // 8)
-        left -= count
-        factor = 0.5**place
-        yield Stage(
-            name,
-            epochs=count,
-            learning_rate=factor * rate,
-            head_rate=HEAD_RATE / rate,
-            optimizer="adam",
-            schedule="cosine",
-            # Regions are given with the image: a crop might cut them off.
-            augmentation=FLIP if name == "parts" else CROP_AND_FLIP,
-        )
+flags.DEFINE_integer("epochs", None, "Of the classifying network.", 6)
+flags.DEFINE_integer("image_size", None, "Side of the images, in pixels.", 32)
+flags.DEFINE_enum("verbose", "2", ["0", "1", "2"], "As in keras.Model.fit.")
+TRAINING_CLUTTER = 8
 
 
 def main(_):
-    unknown = set(FLAGS.rows or ()) - set(ROWS)
+    setting = make_setting()
+    names = FLAGS.rows.split(";") if FLAGS.rows else list(setting.rows)
+    unknown = [name for name in names if name not in setting.rows]
     if unknown:
-        raise app.UsageError(
-            f"No row {unknown.pop()!r}; there is {', '.join(ROWS)}."
-        )
+        known = "; ".join(setting.rows)
+        raise app.UsageError(f"No row {unknown[0]!r}; there is {known}.")
     out = pathlib.Path(FLAGS.out)
-    names = FLAGS.rows or list(ROWS)
-    arguments = []
+    workdirs = {}
     for name in names:
-        rate = choose_rate(name, out / folder_name(name))
-        for seed in map(int, FLAGS.seeds):
-            workdir = out / folder_name(name) / f"seed-{seed}"
-            train(name, rate, FLAGS.epochs, seed, workdir, "test")
-            arguments.append(f"{name}={workdir}")
-    print(shlex.join(["python", "examples/compare.py", *arguments]))
+        folder = out / name.replace(", ", "-").replace(" ", "_").replace(
+            "/", "_"
+        )
+        rate = choose_rate(setting, name, folder)
+        workdirs[name] = [folder / f"seed-{seed}" for seed in FLAGS.seeds]
+        for seed, workdir in zip(FLAGS.seeds, workdirs[name], strict=True):
+            recipe = make_recipe(setting, name, rate, setting.epochs)
+            train(setting, recipe, int(seed), workdir, "test")
+    if setting.clutter:
+        return report_clutter(setting, workdirs, out)
+    words = [f"{name}={w}" for name, row in workdirs.items() for w in row]
+    print(shlex.join(["python", "examples/compare.py", *words]))
 
 
-def folder_name(name):
-    return name.replace(", ", "-").replace(" ", "_").replace("/", "_")
+def make_setting():
+    setting = SETTINGS[FLAGS.setting]()
+    given = {"epochs": FLAGS.epochs, "image_size": FLAGS.image_size}
+    changes = {name: value for name, value in given.items() if value}
+    return setting if not changes else dataclasses.replace(setting, **changes)
 
 
-def choose_rate(name, folder):
-    """The best of RATES by half of the budget, on validation images."""
+def choose_rate(setting, name, folder):
+    """The best rate by half of the budget, on validation images."""
     path = folder / "search.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    for rate in RATES:
+    for rate in setting.rates:
         if str(rate) in found:
             continue
+        recipe = make_recipe(setting, name, rate, setting.epochs // 2)
         workdir = folder / f"search-{rate}"
-        predictions = train(
-            name, rate, FLAGS.epochs // 2, 0, workdir, "validation"
-        )
+        predictions = train(setting, recipe, 0, workdir, "validation")
         found[str(rate)] = {
             "negative_log_likelihood": evaluation.negative_log_likelihood(
                 predictions.probabilities, predictions.labels
             ),
-            "top1": float((predictions.ranks == 0).mean()),
+            "top1": evaluation.evaluate_predictions(predictions).top1,
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
     rate = min(found, key=lambda r: found[r]["negative_log_likelihood"])
@@ -217,21 +111,38 @@ def choose_rate(name, folder):
 
 @functools.cache
 def open_data(seed):
-    """Every row's images, checked once; the seed cuts the validation split."""
+    """Photographs, checked once; the seed cuts the validation split."""
+    if FLAGS.setting == "digits":  # the same scenes for each seed
+        return make_digits(TRAINING_CLUTTER, FLAGS.num_train)
     return data.open_dataset(FLAGS.data, seed=seed)
 
 
-def train(name, rate, epochs, seed, workdir, split):
+@functools.cache
+def make_digits(distractors, num_train=1):
+    source = data.load_mnist(FLAGS.mnist) if FLAGS.mnist else None
+    return data.cluttered_digits(
+        num_train,
+        500,
+        2_000,
+        canvas=SETTINGS["digits"]().image_size,
+        distractors=distractors,
+        digits=source,
+    )
+
+
+def train(setting, recipe, seed, workdir, split):
     """One run, unless it is there; returns the predictions of a split."""
     path = workdir / f"predictions-{split}.npz"
     if path.exists():
         return evaluation.Predictions.load(path)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    recipe = make_recipe(name, rate, epochs)
     images = open_data(seed)
     model = training.build_model(
-        recipe, FLAGS.backbone, len(images.class_names), weights=FLAGS.weights
+        recipe,
+        small_backbone() if FLAGS.setting == "digits" else FLAGS.backbone,
+        len(images.class_names),
+        weights=FLAGS.weights,
     )
     begun = time.time()
     for number, stage in enumerate(recipe.stages, start=1):
@@ -252,17 +163,74 @@ def train(name, rate, epochs, seed, workdir, split):
             )
     model.save(workdir / "model.keras")
     minutes = (time.time() - begun) / 60
-    found = evaluation.predict(
-        model, images, split, image_size=recipe.load_size, verbose=0
-    )
+    if split == "test":
+        test_with_clutter(setting, model, recipe, workdir)
+    found = predict(model, images, recipe, split)
     found.save(path)
     result = evaluation.evaluate_predictions(found)
     print(
-        f"{name}, rate {rate}, seed {seed}, {epochs} epochs, "
+        f"{workdir}: {recipe.stages[0].learning_rate} at first, "
         f"{minutes:.1f} minutes, {split}: {result}",
         flush=True,
     )
     return found
+
+
+def predict(model, images, recipe, split="test"):
+    return evaluation.predict(model, images, split, image_size=recipe.load_size)
+
+
+def test_with_clutter(setting, model, recipe, workdir):
+    """Writes top-1 by the number of distractors."""
+    found = {}
+    for count in setting.clutter:
+        predictions = predict(model, make_digits(count), recipe)
+        found[count] = evaluation.evaluate_predictions(predictions).top1
+    if found:
+        path = workdir / "clutter.json"
+        path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def report_clutter(setting, workdirs, out):
+    """Prints top-1 by distractors and method, and draws it."""
+    counts = setting.clutter
+    print("| test top-1 %, mean (spread) |", end=" ")
+    print(" | ".join(f"{count} distractors" for count in counts), "|")
+    print("|---" * (1 + len(counts)), "|", sep="")
+    found = {}
+    for name, row in workdirs.items():
+        texts = [(w / "clutter.json").read_text() for w in row]
+        runs = [[json.loads(t)[str(c)] for c in counts] for t in texts]
+        pairs = [
+            evaluation.mean_and_spread(column)
+            for column in zip(*runs, strict=True)
+        ]
+        found[name] = 100 * np.array(pairs).T
+        cells = [f"{100 * m:.2f} ({100 * s:.2f})" for m, s in pairs]
+        print(f"| {name} |", " | ".join(cells), "|")
+    draw(found, counts, out / "clutter.png")
+
+
+def draw(found, counts, path):
+    """Lead over the first row, by distractors."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5))
+    axes = figure.subplots()
+    (first, (base, _)), *others = found.items()
+    for name, (mean, spread) in others:
+        axes.errorbar(
+            counts, mean - base, yerr=spread, marker="o", capsize=3, label=name
+        )
+    axes.axhline(0, color="#333333", linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, counts)
+    axes.set_xlabel(f"distractors in the test images ({first}: 0)")
+    axes.set_ylabel(f"top-1 less that of {first}, in points")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    print(f"picture: {path}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,19 @@ LONG = (
     "test_examples.py",
     "training/test_stages.py",
 )
+# What comes after a training, or reads what it left: the steps themselves are
+# compiled in tests/models, tests/layers and training/test_strategies.py.
+EAGER = (
+    "tests/cli/",
+    "tests/data/",
+    "tests/evaluation/",
+    "tests/export/",
+    "tests/serving/",
+    "tests/test_docstrings.py",
+    "tests/training/test_runs.py",
+    "tests/training/test_stages.py",
+    "tests/visualization/",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -40,6 +53,16 @@ def pytest_collection_modifyitems(items):
 def fixed_seed():
     """Every test starts from the same global random state."""
     keras.utils.set_random_seed(20110)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager_modules(request):
+    """Before what a module trains for all of its tests."""
+    if any(place in request.path.as_posix() for place in EAGER):
+        with eager_steps():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture

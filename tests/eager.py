@@ -1,8 +1,15 @@
 """Steps of models that are not compiled.
 
 Compiling takes seconds where the steps of a test take milliseconds.
+
+    python -m tests.eager examples/elope.py --data=...
+
+runs a script so.
 """
 
+import pathlib
+import runpy
+import sys
 from unittest import mock
 
 import keras
@@ -13,3 +20,10 @@ _ALWAYS = property(lambda model: True, lambda model, value: None)
 def eager_steps():
     """Context in which `fit`, `evaluate` and `predict` run eagerly."""
     return mock.patch.object(keras.Model, "run_eagerly", _ALWAYS)
+
+
+if __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
+    with eager_steps():
+        runpy.run_path(sys.argv[0], run_name="__main__")

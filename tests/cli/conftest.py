@@ -7,6 +7,7 @@ import pytest
 
 from keras_fgvc import data, models, recipes, training
 from tests import tiny
+from tests.eager import eager_steps
 
 NAMES = ("blue", "green", "red")
 LOAD_SIZE = 40
@@ -46,7 +47,8 @@ def trained(photographs, tmp_path_factory):
         tap=8,
     )
     stages = ["classifier", "localizer", "crops"]
-    training.fit(model, recipe, images, workdir, stages=stages, verbose=0)
+    with eager_steps():
+        training.fit(model, recipe, images, workdir, stages=stages, verbose=0)
     return workdir
 
 

@@ -10,6 +10,7 @@ import keras
 from keras_fgvc import recipes, training
 from keras_fgvc.models import ELoPE
 from tests import tiny
+from tests.eager import eager_steps
 
 
 def recipe():
@@ -31,6 +32,7 @@ def model():
 
 
 if __name__ == "__main__":
-    training.fit(
-        model(), recipe(), tiny.labeled_images(), sys.argv[1], verbose=0
-    )
+    with eager_steps():
+        training.fit(
+            model(), recipe(), tiny.labeled_images(), sys.argv[1], verbose=0
+        )
