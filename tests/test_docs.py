@@ -261,3 +261,13 @@ def test_each_name_has_an_anchor(site):
         page = site / "api" / api_pages.folder(area) / f"{name}.html"
         text = page.read_text(encoding="utf-8")
         assert f'id="keras_fgvc.{area}.{name}"' in text
+
+
+def test_the_readme_counts_right():
+    from keras_fgvc import layers, losses, ops
+
+    row = (
+        f"| {len(layers.__all__)} layers, {len(losses.__all__)} losses, "
+        f"{len(ops.__all__)} operations |"
+    )
+    assert row in (ROOT / "README.md").read_text(encoding="utf-8")
