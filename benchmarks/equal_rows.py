@@ -101,7 +101,9 @@ def photographs():
             "Baseline, 10/7 of the side": Row("Baseline", larger=10 / 7),
             "ELoPE": elope,
             "ELoPE, average pooling": changed(
-                elope, arguments={"pooling": "average"}
+                elope,
+                shares={"classifier": 5, "crops": 3},  # no rank to weigh
+                arguments={"pooling": "average"},
             ),
             "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
             "PainlessAttention": Row("PainlessAttention"),

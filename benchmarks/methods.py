@@ -78,7 +78,7 @@ def make_model(name):
     model = getattr(models, method)(FLAGS.backbone, FLAGS.classes, **arguments)
     if method == "ELoPE":
         # The stage that costs most: localiser on, rank weights trained.
-        model.begin_stage("weighted")
+        model.begin_stage(model.stages[-1])
     model.compile(keras.optimizers.SGD(1e-6))
     return model
 
@@ -181,6 +181,12 @@ def torch_operations(model, shape):
     return counter.get_total_flops()
 
 
+def for_prediction(model):
+    """What is left of a model where only its first look is asked for."""
+    only_coarse = getattr(model, "predict_with", None) == "coarse"
+    return model.coarse_model() if only_coarse else model
+
+
 def inference_parameters(model):
     """All weights but those that only training reads."""
     return sum(
@@ -230,16 +236,18 @@ def main(_):
     names = list(dict.fromkeys(["Baseline", *names]))
     made = {name: make_model(name) for name in names}
     images, labels = make_batch()
+    predicting = {name: for_prediction(model) for name, model in made.items()}
     predict = {
-        name: lambda m=m: m.predict_on_batch(images) for name, m in made.items()
+        name: lambda m=m: m.predict_on_batch(images)
+        for name, m in predicting.items()
     }
     train = {
         name: lambda m=m: m.train_on_batch(images, labels)
         for name, m in made.items()
     }
     columns = [
-        {name: inference_parameters(m) for name, m in made.items()},
-        {name: multiply_adds(m) for name, m in made.items()},
+        {name: inference_parameters(m) for name, m in predicting.items()},
+        {name: multiply_adds(m) for name, m in predicting.items()},
         median_seconds(predict, FLAGS.rounds),
         median_seconds(train, FLAGS.rounds),
     ]
@@ -248,7 +256,7 @@ def main(_):
         for name in names
     }
     if FLAGS.memory:
-        del made, predict, train
+        del made, predicting, predict, train
         for name in names:
             found[name][MEMORY] = megabytes_of_a_step(name)
     print(
