@@ -19,16 +19,17 @@ one use of boxes.
 
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
-processes may share the work by --rows. At the end it prints the command of
-examples/compare.py that makes the table; for --setting=digits it prints top-1
-by the number of distractors (training has 8) and draws OUT/clutter.png.
+processes may share the work by --rows. At the end it prints the table of all
+rows that were asked for, with what their papers gained on birds, and draws
+OUT/gains.png; examples/compare.py makes more figures of the same folders. For
+--setting=digits it prints top-1 by the number of distractors (training has 8)
+and draws OUT/clutter.png.
 """
 
 import dataclasses
 import functools
 import json
 import pathlib
-import shlex
 import time
 
 import keras
@@ -36,7 +37,7 @@ import numpy as np
 from absl import app, flags
 from equal_rows import SETTINGS, make_recipe, small_backbone
 
-from keras_fgvc import data, evaluation, training
+from keras_fgvc import data, evaluation, training, visualization
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("setting", "photographs", list(SETTINGS), "Which images.")
@@ -76,8 +77,7 @@ def main(_):
             train(setting, recipe, int(seed), workdir, "test")
     if setting.clutter:
         return report_clutter(setting, workdirs, out)
-    words = [f"{name}={w}" for name, row in workdirs.items() for w in row]
-    print(shlex.join(["python", "examples/compare.py", *words]))
+    report_gains(setting, workdirs, out)
 
 
 def make_setting():
@@ -189,6 +189,38 @@ def test_with_clutter(setting, model, recipe, workdir):
     if found:
         path = workdir / "clutter.json"
         path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def report_gains(setting, workdirs, out):
+    """Prints all figures, each gain beside its paper's, and draws the gains."""
+    table = evaluation.tabulate(
+        {
+            name: [
+                evaluation.Predictions.load(w / "predictions-test.npz")
+                for w in row
+            ]
+            for name, row in workdirs.items()
+        }
+    )
+    print(f"{table}\n\n| | gain here | gain in its paper | |")
+    print("|---|---|---|---|")
+    papers = {}
+    for name, row in table.rows.items():
+        paper = setting.rows[name].paper
+        if not paper or name == table.baseline:
+            continue
+        before, after = paper
+        papers[name] = after - before
+        gain, error = row.comparison.difference, row.comparison.error
+        verdict = "reproduced" if gain > 2 * error else "not reproduced"
+        print(
+            f"| {name} | {100 * gain:+.2f} ± {100 * error:.2f} | "
+            f"{papers[name]:+.1f} (from {before} to {after}) | {verdict} |"
+        )
+    if len(table.rows) > 1:
+        path = out / "gains.png"
+        visualization.save_comparison(path, table, references=papers)
+        print(f"picture: {path}")
 
 
 def report_clutter(setting, workdirs, out):

@@ -19,7 +19,6 @@ without a table.
 """
 
 import json
-import math
 import pathlib
 import sys
 
@@ -27,7 +26,7 @@ import keras
 from absl import app, flags
 from trained_runs import make_rows, read_entry
 
-from keras_fgvc import evaluation
+from keras_fgvc import evaluation, visualization
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("baseline", None, "Name of a row; default Baseline.")
@@ -36,7 +35,6 @@ flags.DEFINE_string("split", "test", "Split to judge on.")
 flags.DEFINE_string("data", None, "Where the data lie now, if moved.")
 flags.DEFINE_string("data_dir", None, "See data.open_dataset.")
 flags.DEFINE_enum("verbose", "auto", ["auto", "0", "1"], "0 shows no bar.")
-ROW_INCHES = 0.4
 
 
 def main(argv):
@@ -155,38 +153,8 @@ def report(rows, baseline):
     text = json.dumps(found, indent=1, allow_nan=False)
     (folder / "comparison.json").write_text(text + "\n")
     if len(rows) > 1:
-        draw(table, folder / "comparison.png")
+        visualization.save_comparison(folder / "comparison.png", table)
     print(f"\nwritten: {folder / 'comparison.*'}")
-
-
-def draw(table, path):
-    """Bars of the differences to the baseline, with their standard errors."""
-    from matplotlib.figure import Figure
-
-    found = {n: r.comparison for n, r in table.rows.items()}
-    del found[table.baseline]
-    places = {name: place for place, name in enumerate([*found][::-1])}
-    figure = Figure(figsize=(7, 1.2 + ROW_INCHES * len(found)))
-    axes = figure.subplots()
-    points = [100 * found[name].difference for name in places]
-    axes.barh(list(places.values()), points, height=0.6, color="#a6bddb")
-    whisker = {"fmt": "none", "ecolor": "#333333"}
-    for name, row in found.items():
-        at = 100 * row.difference, places[name]
-        over_images = 100 * row.error_over_images
-        axes.errorbar(*at, xerr=over_images, elinewidth=4, **whisker)
-        if not math.isnan(row.error_over_seeds):
-            axes.errorbar(*at, xerr=100 * row.error, capsize=4, **whisker)
-    axes.axvline(0, color="#333333", linewidth=1)
-    axes.set_yticks(list(places.values()), list(places))
-    axes.set_ylim(-0.6, len(found) - 0.4)
-    axes.set_xlabel(
-        f"top-1 less that of {table.baseline}, in points\n± one standard "
-        "error: thick over images, thin over images and seeds"
-    )
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_axisbelow(True)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Pictures of what a model saw. Needs Matplotlib, from the extra `demo`."""
 
+from keras_fgvc.visualization.comparison_picture import save_comparison
 from keras_fgvc.visualization.confusion_picture import save_confusions
 from keras_fgvc.visualization.confusions import ConfusedPair, most_confused
 from keras_fgvc.visualization.drawing import PREDICTED_COLOUR, TRUE_COLOUR
@@ -30,6 +31,7 @@ __all__ = [
     "explain",
     "explanation_section",
     "most_confused",
+    "save_comparison",
     "save_confusions",
     "save_explanations",
     "save_grid",
