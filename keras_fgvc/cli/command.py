@@ -1,5 +1,6 @@
 """From a command line to an exit code: runs a command, tells of errors."""
 
+import logging
 import os
 import sys
 import traceback
@@ -48,6 +49,8 @@ def main(arguments=None) -> int:
 
 def run(options) -> int:
     """Runs a command that was read; returns the exit code."""
+    if not options.debug:  # warnings about retracing: nothing to be done
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         code = COMMANDS[options.command](options)
         sys.stdout.flush()

@@ -1,3 +1,4 @@
+import logging
 import os
 import pathlib
 import subprocess
@@ -66,6 +67,23 @@ def test_the_traceback_on_demand(datasets_raise, capsys):
     assert "Traceback" in err
     assert "raise error" in err
     assert err.endswith("keras-fgvc: error: no such bird\n")
+
+
+@pytest.mark.parametrize(
+    ("flag", "level"), [([], logging.ERROR), (["--debug"], logging.WARNING)]
+)
+def test_tensorflows_warnings_are_for_debugging(flag, level, monkeypatch):
+    logger = logging.getLogger("tensorflow")
+    monkeypatch.setattr(logger, "level", logging.WARNING)
+    seen = []
+
+    def look(options):
+        seen.append(logger.level)
+        return 0
+
+    monkeypatch.setitem(command.COMMANDS, "datasets", look)
+    assert main(["datasets", *flag]) == 0
+    assert seen == [level]
 
 
 def test_the_exit_code_is_the_commands_own(monkeypatch):
