@@ -10,6 +10,8 @@ from keras_fgvc import data, evaluation, training
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.cli.recipe_options import make_recipe
 
+WHOLE_IMAGE = 0.95  # of its area
+MANY = 0.5  # of the boxes
 SILENT, BAR, LINE_AN_EPOCH = 0, 1, 2  # what `verbose` of Keras means
 
 
@@ -111,4 +113,19 @@ def _test(model, recipe, images, options, finished):
     results = {model.stage: figures.as_dict()}
     text = json.dumps(results, indent=1) + "\n"
     (workdir / "test.json").write_text(text)
+    _note_whole_images(found.boxes.get("boxes"))
     print(f"test: {figures}")
+
+
+def _note_whole_images(boxes):
+    """Crops to the whole image are no crops: says so, and what to do."""
+    if boxes is None:
+        return
+    heights, widths = (boxes[:, 2:] - boxes[:, :2]).T
+    share = (heights * widths >= WHOLE_IMAGE).mean()
+    if share > MANY:
+        print(
+            f"note: {100 * share:.0f} % of the boxes are the whole image. "
+            "Choose another threshold (--arguments threshold=0.5), or train "
+            "longer; see docs/troubleshooting.md."
+        )

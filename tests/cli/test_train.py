@@ -92,6 +92,20 @@ def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
     assert figures.top1 == results["weighted"]["top1"]
 
 
+@pytest.mark.parametrize(
+    ("corner", "text"),
+    [(0.02, "note: 75 % of the boxes are the whole image."), (0.04, "")],
+)
+def test_boxes_that_are_no_crops_are_told(corner, text, capsys):
+    # 0.98^2 is 0.96 of the area, 0.96^2 is 0.92.
+    boxes = np.float32([[0, 0, 0.5, 0.5], *[[corner, corner, 1, 1]] * 3])
+    train_command._note_whole_images(boxes)
+    train_command._note_whole_images(None)
+    out = capsys.readouterr().out
+    assert out.startswith(text)
+    assert bool(out) == bool(text) == ("threshold=0.5" in out)
+
+
 def test_an_interruption_says_how_to_go_on(words, fit_is, tmp_path, capsys):
     def interrupted(stages):
         if stages == [2]:
