@@ -161,7 +161,6 @@ def train(setting, recipe, seed, workdir, split):
                     model, images, image_size=recipe.load_size
                 )
             )
-    model.save(workdir / "model.keras")
     minutes = (time.time() - begun) / 60
     if split == "test":
         test_with_clutter(setting, model, recipe, workdir)

@@ -126,6 +126,6 @@ def _note_whole_images(boxes):
     if share > MANY:
         print(
             f"note: {100 * share:.0f} % of the boxes are the whole image. "
-            "Choose another threshold (--arguments threshold=0.5), or train "
-            "longer; see docs/troubleshooting.md."
+            "Choose another threshold (--arguments threshold=0.5) or train "
+            "longer, in a new --workdir; see docs/troubleshooting.md."
         )
