@@ -56,11 +56,8 @@ def run(tune_after=None, evaluate_after=None):
     strategy = training.make_strategy(FLAGS.strategy, tpu=FLAGS.tpu)
     keras.utils.set_random_seed(FLAGS.seed)
     recipe = make_recipe(FLAGS)
-    images = data.open_dataset(
-        FLAGS.data,
-        data_dir=FLAGS.data_dir,
-        seed=FLAGS.seed if FLAGS.data_seed is None else FLAGS.data_seed,
-    )
+    seed = FLAGS.seed if FLAGS.data_seed is None else FLAGS.data_seed
+    images = data.open_dataset(FLAGS.data, data_dir=FLAGS.data_dir, seed=seed)
     with strategy.scope():
         model = training.build_model(
             recipe,
