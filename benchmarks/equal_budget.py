@@ -35,7 +35,8 @@ import time
 import keras
 import numpy as np
 from absl import app, flags
-from equal_rows import SETTINGS, make_recipe, small_backbone
+from equal_rows import SETTINGS, make_recipe
+from small_backbone import small_backbone
 
 from keras_fgvc import data, evaluation, training, visualization
 
@@ -45,7 +46,7 @@ flags.DEFINE_string("data", None, "Folder, CSV file or name of a data set.")
 flags.DEFINE_string("backbone", "mobilenet_v2", "See backbones.available().")
 flags.DEFINE_string("weights", None, '"imagenet" or a local file.')
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
-flags.DEFINE_integer("num_train", 4_000, "Scenes with digits to train on.")
+flags.DEFINE_integer("num_train", 6_000, "Scenes with digits to train on.")
 flags.DEFINE_string(
     "out", None, "Where the work directories go.", required=True
 )
@@ -114,7 +115,10 @@ def open_data(seed):
     """Photographs, checked once; the seed cuts the validation split."""
     if FLAGS.setting == "digits":  # the same scenes for each seed
         return make_digits(TRAINING_CLUTTER, FLAGS.num_train)
-    return data.open_dataset(FLAGS.data, seed=seed)
+    # Twice the side, so that crops are still sharp.
+    return data.open_dataset(FLAGS.data, seed=seed).in_memory(
+        2 * make_setting().image_size
+    )
 
 
 @functools.cache

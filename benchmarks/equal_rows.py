@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import keras
-
 from keras_fgvc.data import Augmentation
 from keras_fgvc.recipes import Recipe, Stage
 
@@ -75,12 +73,12 @@ def preparing(name, monitor, **changes):
     )
 
 
-LOCALIZER = preparing("localizer", "val_loss", epochs=12)
+LOCALIZER = preparing("localizer", "val_loss", epochs=8)
 GLIMPSES = preparing("localizer", "val_reward", epochs=6, batch_size=64)
 UPSAMPLER = preparing("upsampler", "val_loss", epochs=1, num_examples=2_000)
 ELOPE = Row(
     "ELoPE",
-    shares={"classifier": 5, "crops": 2, "weighted": 1},
+    shares={"classifier": 4, "crops": 3, "weighted": 1},
     before={"crops": LOCALIZER},
 )
 FCAN = Row("FCAN", shares={"whole": 4, "parts": 4}, before={"parts": GLIMPSES})
@@ -94,7 +92,7 @@ def changed(row, **changes):
 
 
 def photographs():
-    """MobileNetV2 at 224 pixels: maps of 7 x 7 cells."""
+    """MobileNetV2 at 160 pixels: maps of 5 x 5 cells."""
     elope = changed(ELOPE, load=10 / 7)
     return Setting(
         rows={
@@ -104,7 +102,7 @@ def photographs():
             "ELoPE": changed(elope, paper=(81.2, 87.4)),
             "ELoPE, average pooling": changed(
                 elope,
-                shares={"classifier": 5, "crops": 3},  # no rank to weigh
+                shares={"classifier": 4, "crops": 4},  # no rank to weigh
                 arguments={"pooling": "average"},
             ),
             "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
@@ -121,9 +119,9 @@ def photographs():
             ),
             "DAF": Row("DAF", paper=(83.5, 89.1)),
         },
-        image_size=224,
+        image_size=160,
         batch_size=16,
-        epochs=8,
+        epochs=6,
         rates=(5e-5, 1e-4, 2e-4),
         head_rate=2e-3,
         augmentation=(
@@ -158,8 +156,8 @@ def digits():
         },
         image_size=64,
         batch_size=50,
-        epochs=16,
-        rates=(5e-4, 1e-3, 2e-3),
+        epochs=8,
+        rates=(2e-3, 4e-3, 8e-3),
         head_rate=None,
         augmentation=(no_augmentation, no_augmentation),
         arguments={"batch_norm": "train"},
@@ -168,18 +166,6 @@ def digits():
 
 
 SETTINGS = {"photographs": photographs, "digits": digits}
-
-
-def small_backbone():
-    """Four convolutions to stride 8; any Keras model will do."""
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Rescaling(1 / 255)(image)
-    for filters, stride in ((32, 2), (64, 2), (128, 2), (128, 1)):
-        x = keras.layers.Conv2D(
-            filters, 3, stride, padding="same", use_bias=False
-        )(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    return keras.Model(image, x)
 
 
 def make_recipe(setting, name, rate, epochs):
@@ -205,7 +191,9 @@ def _stages(setting, row, rate, epochs):
     left = epochs
     for place, (name, share) in enumerate(row.shares.items()):
         if name in row.before:
-            yield row.before[name]
+            before = row.before[name]
+            count = max(1, before.epochs * epochs // setting.epochs)
+            yield dataclasses.replace(before, epochs=count)
         last = place == len(row.shares) - 1
         count = left if last else max(1, epochs * share // PARTS)
         left -= count

@@ -15,6 +15,7 @@ processor half precision is slow; only the figures matter.
 import keras
 import numpy as np
 from absl import app, flags
+from small_backbone import small_backbone
 
 from keras_fgvc import data, models
 
@@ -29,6 +30,7 @@ flags.DEFINE_integer("seed", 0, "Of weights, images and their order.")
 ROUNDED = "float32, rounded once"
 PRECISIONS = ("float32", ROUNDED, "mixed_float16", "mixed_bfloat16")
 SIZE, CLASSES = 40, 10
+LAYERS = ((16, 2), (32, 2), (64, 2))  # of the backbone
 SHARED = {"tap": 8, "batch_norm": "train"}
 METHODS = {
     "Baseline": ("Baseline", SHARED),
@@ -62,23 +64,13 @@ METHODS = {
 }
 
 
-def small_backbone():
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Rescaling(1 / 255)(image)
-    for filters in (16, 32, 64):
-        x = keras.layers.Conv2D(
-            filters, 3, strides=2, padding="same", use_bias=False
-        )(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    return keras.Model(image, x)
-
-
 def train(name, precision, digits):
     """Loss and accuracy of one epoch, and the validation probabilities."""
     method, arguments = METHODS[name]
     keras.config.set_dtype_policy(precision.partition(",")[0])
     keras.utils.set_random_seed(FLAGS.seed)
-    model = getattr(models, method)(small_backbone(), CLASSES, **arguments)
+    backbone = small_backbone(LAYERS)
+    model = getattr(models, method)(backbone, CLASSES, **arguments)
     if precision == ROUNDED:
         for weight in model.trainable_variables:
             rounded = keras.ops.cast(weight.value, "bfloat16")

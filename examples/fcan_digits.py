@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags
 from quickstart import CANVAS, small_backbone
 
-from keras_fgvc import data, models, ops, recipes, training
+from keras_fgvc import data, evaluation, models, ops, recipes, training
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("workdir", "runs/looking")
@@ -156,14 +156,12 @@ def report(curves):
     for reward, runs in curves.items():
         for part, size in enumerate(PART_SIZES):
             cells = [
-                f"{runs[:, at, part].mean():.1f} ({spread(runs[:, at, part])})"
+                "{:.1f} ({:.1f})".format(
+                    *evaluation.mean_and_spread(runs[:, at, part])
+                )
                 for at in columns.values()
             ]
             print(f"| {reward}, {size}x{size} |", " | ".join(cells), "|")
-
-
-def spread(values):
-    return f"{values.std(ddof=1):.1f}" if len(values) > 1 else "-"
 
 
 def draw(curves, path):

@@ -18,6 +18,7 @@ import numpy as np
 from absl import flags
 
 from keras_fgvc import data, evaluation, models, recipes, training
+from keras_fgvc.cli.recipe_options import by_stage
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
@@ -77,10 +78,9 @@ def make_model(arguments):
 
 def make_recipe(row):
     recipe = recipes.get("painless-digits")
-    epochs = {k: int(v) for k, v in (p.split("=") for p in FLAGS.epochs)}
     if ROWS[row] is None:
         recipe = recipe.replace(method="Baseline")
-    return recipe.with_epochs(**epochs)
+    return recipe.with_epochs(**by_stage(FLAGS.epochs, recipe))
 
 
 def digits(distractors, num_train, num_test):
@@ -144,11 +144,8 @@ def report(workdir):
     print(" | ".join(f"{count} distractors" for count in CLUTTER), "|")
     print("|---" * (2 + len(CLUTTER)), "|", sep="")
     for row, runs in found.items():
-        spread = runs.std(axis=0, ddof=1) if len(runs) > 1 else runs[0] * 0
-        cells = [
-            f"{mean:.2f} ({deviation:.2f})"
-            for mean, deviation in zip(runs.mean(axis=0), spread, strict=True)
-        ]
+        pairs = map(evaluation.mean_and_spread, runs.T)
+        cells = [f"{mean:.2f} ({spread:.2f})" for mean, spread in pairs]
         print(f"| {row} | {len(runs)} |", " | ".join(cells), "|")
     draw(found, workdir / "figure4.png")
 

@@ -24,7 +24,7 @@ flags.DEFINE_string("backbone", "resnet50", "See backbones.available().")
 flags.DEFINE_string("weights", None, '"imagenet" or a local file.')
 flags.DEFINE_string("recipe", None, "See recipes.available().")
 flags.DEFINE_integer("image_size", None, "Side the backbone sees.")
-flags.DEFINE_integer("load_size", None, "Side that images are loaded at.")
+flags.DEFINE_integer("load_size", None, "Side of loading; in proportion.")
 flags.DEFINE_integer("batch_size", None, "Images a step.")
 flags.DEFINE_list("stages", None, "Stages to run; default all.")
 flags.DEFINE_list("epochs", [], "Epochs by stage, as classifier=8,crops=4.")
@@ -68,7 +68,7 @@ def run(tune_after=None, evaluate_after=None):
     is_chief = training.is_chief(strategy)
     if is_chief:
         print(images.summary())
-    wanted = FLAGS.stages or model.stages
+    wanted = chosen_stages(model)
     if FLAGS.tune_threshold and tune_after not in wanted:
         raise app.UsageError(
             f"--tune_threshold needs {tune_after!r} among --stages "
@@ -91,6 +91,15 @@ def run(tune_after=None, evaluate_after=None):
     path = pathlib.Path(FLAGS.workdir) / "test.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
     return model, images, recipe
+
+
+def chosen_stages(model):
+    """Names of the stages to run."""
+    for name in FLAGS.stages or ():
+        if name not in model.stages:
+            known = ", ".join(model.stages)
+            raise app.UsageError(f"No stage {name!r}; there is {known}.")
+    return FLAGS.stages or model.stages
 
 
 def train(model, recipe, images, number):

@@ -10,9 +10,6 @@ graph is being built they change nothing.
 import keras
 from keras import ops
 
-# Whether BatchNormalization may be told to use the joined batch's statistics.
-# JAX sees the joined batch anyway; Keras refuses the argument elsewhere.
-CAN_SYNCHRONIZE = keras.backend.backend() == "tensorflow"
 # A prime, far more than any seed generator is asked for in a step.
 SEED_STEP = 7919
 
@@ -31,9 +28,11 @@ def _replica_context():
 def must_synchronize() -> bool:
     """Whether a layer that is built now will have replicas beside it.
 
-    One device does without: Keras then has a more exact formula.
+    BatchNormalization is then to use the joined batch's statistics. JAX sees
+    the joined batch anyway; Keras refuses the argument elsewhere. One device
+    does without: Keras then has a more exact formula.
     """
-    if not CAN_SYNCHRONIZE:
+    if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 

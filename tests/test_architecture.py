@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).parent.parent / "keras_fgvc"
 LEVELS = {
     "_version": -1,
     "_checks": -1,
+    "_extras": -1,
+    "_files": -1,
     "_replicas": -1,
     "ops": 0,
     "losses": 1,
@@ -72,10 +74,10 @@ def test_imports_go_down_only(path):
 @pytest.mark.parametrize("folder", ["ops", "layers", "losses", "models"])
 def test_every_file_has_its_tests(folder):
     tests = pathlib.Path(__file__).parent / folder
-    for path in (ROOT / folder).glob("*.py"):
-        if path.name.startswith("_") or not path.exists():
-            continue
-        assert (tests / f"test_{path.name}").exists(), path
+    for path in (ROOT / folder).rglob("*.py"):
+        if not path.name.startswith("_"):
+            place = tests / path.relative_to(ROOT / folder).parent
+            assert (place / f"test_{path.name}").exists(), path
 
 
 def test_no_file_is_over_300_lines():

@@ -144,10 +144,10 @@ def test_a_docstring_becomes_a_page():
 
 
 def test_papers_has_every_name_of_the_methods():
-    """All models, layers and losses, each with the file that has it."""
+    """Models, layers, losses and operations, each with its file."""
     rows = api_pages.papers()
     text = (DOCS / "papers.md").read_text(encoding="utf-8")
-    for area in ("models", "layers", "losses"):
+    for area in ("models", "layers", "losses", "ops"):
         for name, value in api_pages.public_names(area).items():
             assert f"{area}.{name}" in rows, f"papers.md lacks {area}.{name}"
             path = pathlib.Path(inspect.getfile(value)).relative_to(ROOT)

@@ -20,6 +20,26 @@ c, d = both.experimental_local_results(both.run(draw))
 assert not np.allclose(a, c) and not np.allclose(b, d)
 print("seeds apart")
 """
+REGULARIZER = """
+from keras_fgvc.models import Baseline
+from tests import tiny
+images, labels = tiny.images_and_labels(4)
+found = []
+for strategy in (one, both):
+    with strategy.scope():
+        model = Baseline(tiny.backbone(), 3, tap=8)
+        kernel = model.get_layer("logits").kernel
+        kernel.regularizer = keras.regularizers.L2(0.1)
+        kernel.assign(keras.ops.ones_like(kernel))
+        model.loss_weights = {"cross_entropy": 0.0}
+        model.compile(keras.optimizers.SGD(0.1))
+        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+        loss = model.fit(data, verbose=0).history["loss"][0]
+        found.append((loss, keras.ops.convert_to_numpy(kernel).max()))
+np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+np.testing.assert_allclose(found[0][1], 0.98, rtol=1e-6)
+print("counts once")
+"""
 FCAN = """
 from keras_fgvc.models import FCAN
 from keras_fgvc.models._fcan_tasks import GlimpseTask
@@ -84,6 +104,6 @@ print("glimpses apart")
 def test_two_replicas():
     """One process: TensorFlow is long in coming up."""
     check_answer(
-        SEEDS + FCAN + FCAN_EQUAL + FCAN_GLIMPSES,
-        "seeds apart\nequal\nglimpses apart",
+        SEEDS + REGULARIZER + FCAN + FCAN_EQUAL + FCAN_GLIMPSES,
+        "seeds apart\ncounts once\nequal\nglimpses apart",
     )

@@ -46,12 +46,16 @@ def find_images(names) -> list[str]:
 
 
 def _in_folder(folder):
-    return sorted(
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    )
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        # In place: os.walk goes on into what is left.
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        paths += [
+            os.path.join(parent, name)
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(paths)
 
 
 def read_batches(paths, read, batch_size: int):

@@ -177,7 +177,7 @@ TRAIN = (
             default="",
         ),
         _number("--image-size", "side that the backbone sees, in pixels"),
-        _number("--load-size", "side that images are loaded at, in pixels"),
+        _number("--load-size", "side of loading; else in proportion"),
     ),
     _group(
         "budget (default: that of the recipe)",

@@ -108,8 +108,10 @@ def _of_bytes(path, names_path):
 
 
 def _read_names(path):
-    """One name a line."""
-    return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    """One name a line; editors may put a mark in front of the first."""
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+    # Not splitlines: a name may hold a character that it takes for an end.
+    return text.removesuffix("\n").split("\n")
 
 
 def _refuse(options, *names):

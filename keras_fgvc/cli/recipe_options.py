@@ -24,8 +24,7 @@ def make_recipe(options) -> recipes.Recipe:
     """
     try:
         recipe = recipes.get(options.recipe)
-        given = {name: getattr(options, name) for name in SIZES}
-        recipe = recipe.replace(**{n: v for n, v in given.items() if v})
+        recipe = recipe.replace(**_sizes(options, recipe))
         if options.baseline:
             recipe = training.baseline_recipe(recipe)
         recipe = recipe.replace(arguments=read_arguments(options.arguments))
@@ -35,6 +34,16 @@ def make_recipe(options) -> recipes.Recipe:
         return recipe.with_rounds(options.rounds)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _sizes(options, recipe):
+    """The sizes given; without one of loading, it keeps its ratio."""
+    given = {name: getattr(options, name) for name in SIZES}
+    given = {name: value for name, value in given.items() if value}
+    if "image_size" in given and "load_size" not in given:
+        ratio = recipe.load_size / recipe.image_size
+        given["load_size"] = round(ratio * given["image_size"])
+    return given
 
 
 def read_arguments(text: str) -> dict:

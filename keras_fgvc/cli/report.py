@@ -129,12 +129,13 @@ def _facts(trained, images, model):
         "data": f"{images.name}, {len(images.class_names)} classes",
         "images": ", ".join(sizes),
         "licence": images.licence or "not told",
-        "batch size": recipe.batch_size,
         "seed": trained.seed,
     }
     for number, stage in enumerate(recipe.stages, start=1):
-        facts[f"stage {number}"] = (
-            f"{stage.name}: {stage.epochs} epochs, {stage.optimizer}, "
-            f"learning rate {stage.learning_rate:g}, {stage.schedule}"
-        )
+        if stage.name in model.stages:  # the plain network's are fewer
+            facts[f"stage {number}"] = (
+                f"{stage.name}: {stage.epochs} epochs, {stage.optimizer}, "
+                f"learning rate {stage.learning_rate:g}, {stage.schedule}, "
+                f"batches of {stage.batch_size or recipe.batch_size}"
+            )
     return facts

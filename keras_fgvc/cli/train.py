@@ -7,6 +7,7 @@ import sys
 import keras
 
 from keras_fgvc import data, evaluation, training
+from keras_fgvc._files import move_into_place
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.cli.recipe_options import make_recipe
 
@@ -112,7 +113,7 @@ def _test(model, recipe, images, options, finished):
     found.save(workdir / "predictions-test.npz")
     results = {model.stage: figures.as_dict()}
     text = json.dumps(results, indent=1) + "\n"
-    (workdir / "test.json").write_text(text)
+    move_into_place(workdir / "test.json", lambda p: p.write_text(text))
     _note_whole_images(found.boxes.get("boxes"))
     print(f"test: {figures}")
 

@@ -6,33 +6,48 @@ import pathlib
 from keras_fgvc.data.rows import SPLIT_ALIASES, Row
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+HIDDEN = (".", "__")  # what the names of folders of other programs begin with
 
 
 def read_class_folders(root: str, log) -> list[Row]:
     """Lists `root/<split>/<class>/...` or, without splits, `root/<class>/...`.
 
-    Folders inside a class folder are searched too. Hidden files are passed
-    over; other files without the ending of an image are counted in a note.
+    Folders inside a class folder are searched too. Hidden files and folders
+    are passed over; other files without the ending of an image are counted in
+    a note.
 
     Args:
-        root: Folder. With a folder `train` in it, the folders named train,
-            validation (or val, valid) and test are its splits.
+        root: Folder. With a folder `train` of class folders in it, the folders
+            named train, validation (or val, valid) and test are its splits,
+            in capitals or not.
         log: `ProblemLog`; it is told of empty class folders.
 
     Raises:
         ValueError: There is no class folder.
     """
     root = pathlib.Path(root)
-    if not (root / "train").is_dir():
+    if not _has_splits(root):
         return _read_split(root, None, log)
     rows = []
     for folder in _folders(root):
-        split = SPLIT_ALIASES.get(folder.name.lower())
+        split = _split_of(folder)
         if split is None:
             log.notes.append(f"{folder} is not a split and was not read")
         else:
             rows.extend(_read_split(folder, split, log))
     return rows
+
+
+def _has_splits(root) -> bool:
+    """Whether `train` is a split: among vehicles it is one of the classes."""
+    splits = {_split_of(folder): folder for folder in _folders(root)}
+    if "train" not in splits:
+        return False
+    return None not in splits or bool(_folders(splits["train"]))
+
+
+def _split_of(folder):
+    return SPLIT_ALIASES.get(folder.name.lower())
 
 
 def _read_split(folder, split, log) -> list[Row]:
@@ -56,18 +71,19 @@ def _folders(folder) -> list[pathlib.Path]:
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
+        if entry.is_dir() and not entry.name.startswith(HIDDEN)
     )
 
 
 def _images(folder, log) -> list[str]:
     paths, num_others = [], 0
     for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
+        # In place: os.walk goes on into what is left.
+        folders[:] = sorted(f for f in folders if not f.startswith(HIDDEN))
+        for name in sorted(n for n in names if not n.startswith(".")):
             if name.lower().endswith(SUFFIXES):
                 paths.append(os.path.join(parent, name))
-            elif not name.startswith("."):
+            else:
                 num_others += 1
     if num_others:
         log.notes.append(

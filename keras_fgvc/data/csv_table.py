@@ -21,22 +21,39 @@ def read_csv(csv_path: str, image_folder: str, log) -> list[Row]:
         log: `ProblemLog`.
 
     Raises:
-        ValueError: The file is empty, not UTF-8, or lacks a column.
+        ValueError: The file is empty, not UTF-8, lacks a column, or has a
+            quotation mark that is not closed.
     """
-    reader = csv.DictReader(io.StringIO(_read_text(csv_path)))
-    has_boxes = _check_columns(csv_path, reader.fieldnames or ())
+    columns, records = _read_records(csv_path)
+    has_boxes = _check_columns(csv_path, columns)
     rows = []
-    for record in reader:
+    for line, record in records:
         try:
-            row = _to_row(record, reader.line_num, image_folder, has_boxes)
-            rows.append(row)
+            rows.append(_to_row(record, line, image_folder, has_boxes))
         except ValueError as error:
-            place = f"({csv_path}, line {reader.line_num})"
             path = record["path"] or "(no path)"
-            log.add(path, "bad row", f"{error} {place}")
+            log.add(path, "bad row", f"{error} ({csv_path}, line {line})")
     if not rows and not log.problems:
         raise ValueError(f"{csv_path} lists no image. Add a line for each.")
     return rows
+
+
+def _read_records(csv_path):
+    """Names of the columns, and pairs of a record's last line and a dict."""
+    text = io.StringIO(_read_text(csv_path))
+    # Strict: an open quotation mark would swallow the lines behind it.
+    reader, records = csv.DictReader(text, strict=True), []
+    try:
+        columns = reader.fieldnames or ()
+        for record in reader:
+            records.append((reader.line_num, record))
+    except csv.Error as error:
+        line = 1 + (records[-1][0] if records else 0)
+        raise ValueError(
+            f"{csv_path} is not comma-separated from line {line} on "
+            f"({error}). Is a quotation mark not closed there?"
+        ) from error
+    return columns, records
 
 
 def _read_text(csv_path) -> str:

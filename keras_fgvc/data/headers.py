@@ -50,9 +50,12 @@ def _other_size(head) -> tuple[int, int]:
 def _jpeg_size(file, head) -> tuple[int, int]:
     file.seek(2)
     while True:
-        mark, code, length = struct.unpack(">BBH", file.read(4))
+        mark, code = struct.unpack("BB", file.read(2))
         if mark != 0xFF:
             raise ValueError("is corrupt: its header is not a JPEG's")
+        while code == 0xFF:  # Any number of them may fill up.
+            (code,) = struct.unpack("B", file.read(1))
+        (length,) = struct.unpack(">H", file.read(2))
         if code in START_OF_FRAME:
             height, width = struct.unpack(">xHH", file.read(5))
             break

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 
+from keras_fgvc._extras import install_command
 from keras_fgvc.data.written_digits import DIGIT_SIZE, NUM_CLASSES
 
 FILE_NAME = "mnist.npz"
@@ -112,8 +113,8 @@ def _read_tfds(data_dir) -> dict[str, tuple]:
     except ImportError as error:
         raise ImportError(
             f"MNIST is read through tensorflow_datasets, as {where}, but that "
-            "is not installed. Run `pip install keras-fgvc[data]`, or give "
-            f"{_FILE}."
+            f"is not installed. Give {_FILE}, or run: "
+            f"{install_command('data')}."
         ) from error
     try:
         parts = tfds.load(

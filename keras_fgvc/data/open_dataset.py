@@ -104,13 +104,13 @@ def open_dataset(
     check_in_range("test_fraction", test_fraction, 0, 0.9)
     check_positive_int("seed", seed, minimum=0)
     options = {
-        "data_dir": data_dir and os.path.abspath(data_dir),
+        "data_dir": data_dir and os.path.abspath(os.path.expanduser(data_dir)),
         "validation_fraction": validation_fraction,
         "test_fraction": test_fraction,
         "seed": seed,
         "on_error": on_error,
     }
-    path = os.fspath(name_or_path)
+    path = os.path.expanduser(name_or_path)
     entry = find_entry(path)
     if entry is None:
         images = _open_files(path, verify, **options)

@@ -17,7 +17,6 @@ from keras_fgvc.data.shares import Share, batch_parts
 
 # The two uses of one seed draw from streams of their own.
 SHUFFLE_STREAM, AUGMENTATION_STREAM = 0, 1
-LARGEST_SEED = 2**31 - 1
 
 
 def make_batches(
@@ -287,7 +286,9 @@ def _check_epochs(epochs, training) -> None:
 
 def _check_batch_size(num_images, batch_size, drop_remainder) -> None:
     check_positive_int("batch_size", batch_size)
-    if num_images == 0 or (drop_remainder and num_images < batch_size):
+    if num_images == 0:
+        raise ValueError("There is no image in this split to make batches of.")
+    if drop_remainder and num_images < batch_size:
         raise ValueError(
             f"`batch_size` must be at most the number of images "
             f"({num_images}) where the remainder is dropped. Received: "

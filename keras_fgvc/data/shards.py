@@ -8,12 +8,13 @@ right shape beside the right `cache.json` holds the right rows.
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import shutil
 
 import numpy as np
+
+from keras_fgvc._files import move_into_place
 
 FORMAT = 1  # Counted up when older files can no longer be read.
 SHARD_SIZE = 256  # Rows; memory holds one shard at a time.
@@ -83,7 +84,7 @@ class Shards:
 
     def write(self, split: str, number: int, rows) -> None:
         """Writes one shard beside its place, then renames it."""
-        _move_into_place(
+        move_into_place(
             self.path(split, number), lambda partial: np.save(partial, rows)
         )
 
@@ -141,7 +142,7 @@ def start_anew(folder, manifest: dict, differing) -> None:
     for path in old:
         path.unlink()
     text = json.dumps(manifest, indent=1) + "\n"
-    _move_into_place(
+    move_into_place(
         folder / MANIFEST, lambda p: p.write_text(text, encoding="utf-8")
     )
 
@@ -185,10 +186,3 @@ def size_text(num_bytes: float) -> str:
             return f"{round(num_bytes, 1):g} {unit}"
         num_bytes /= 1000
     return f"{num_bytes:.1f} GB"
-
-
-def _move_into_place(path, write) -> None:
-    # NumPy adds .npy to names without it: the mark goes in front.
-    partial = path.with_name("partial-" + path.name)
-    write(partial)
-    os.replace(partial, path)

@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 
+from keras_fgvc._extras import import_extra
 from keras_fgvc.data import builders
 from keras_fgvc.data.catalogue_entry import OURS
 from keras_fgvc.data.downloads import (
@@ -127,13 +128,9 @@ def _make_builder(entry, data_dir):
         return builders.make(
             entry.builder, data_dir=data_dir, config=entry.config
         )
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f'The data set "{entry.name}" is prepared by tensorflow_datasets, '
-            "which is not installed. Run `pip install keras-fgvc[data]`."
-        ) from error
+    (tfds,) = import_extra(
+        ["tensorflow_datasets"], "data", f'The data set "{entry.name}" needs'
+    )
     return tfds.builder(entry.builder, data_dir=data_dir)
 
 

@@ -1,5 +1,7 @@
 """Small maps and their enlargements, to train an up-sampler on."""
 
+import numpy as np
+
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc.data.shares import Share, batch_parts
 
@@ -77,19 +79,21 @@ class UpsamplingPairs:
         def pair(number):
             return self._pair((seed, STREAMS[split]), number)
 
-        first, last = epochs.start * count, epochs.stop * count
-        numbers = tf.data.Dataset.range(first, last)
+        own = np.arange(count)
         if share is not None:
-            own, sizes = share.parts(last - first, batch_size, training)
-            numbers = tf.data.Dataset.from_tensor_slices(first + own)
-        pairs = numbers.map(
-            pair, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-        if share is None:
-            batches = pairs.batch(batch_size, drop_remainder=training)
-        else:
-            batches = batch_parts(pairs, sizes)
-        return batches.prefetch(tf.data.AUTOTUNE)
+            own, sizes = share.parts(count, batch_size, training)
+
+        def one_epoch(epoch):  # alone: it is the same if others went before
+            numbers = tf.data.Dataset.from_tensor_slices(epoch * count + own)
+            pairs = numbers.map(
+                pair, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            )
+            if share is not None:
+                return batch_parts(pairs, sizes)
+            return pairs.batch(batch_size, drop_remainder=training)
+
+        batches = tf.data.Dataset.range(epochs.start, epochs.stop)
+        return batches.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
 
     def _pair(self, key, number):
         import tensorflow as tf

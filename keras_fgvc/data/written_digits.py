@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_fgvc._checks import check_labels
+from keras_fgvc._extras import install_command
 from keras_fgvc.data.splits import stratified_cut
 
 NUM_CLASSES = 10
@@ -53,8 +54,8 @@ def _load_digits():
     except ImportError as error:
         raise ImportError(
             "cluttered_digits takes its digits from scikit-learn, which is "
-            "not installed. Run `pip install keras-fgvc[demo]`, or pass "
-            "`digits=(images, labels)`."
+            "not installed. Pass `digits=(images, labels)`, or run: "
+            f"{install_command('demo')}."
         ) from error
     loaded = load_digits()
     brightest = 16

@@ -18,7 +18,6 @@ from keras_fgvc.evaluation.figures import (
     evaluate,
     evaluate_predictions,
 )
-from keras_fgvc.evaluation.json_values import without_nan
 from keras_fgvc.evaluation.predicting import predict
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.evaluation.tables import Row, Table, tabulate
@@ -39,5 +38,4 @@ __all__ = [
     "negative_log_likelihood",
     "predict",
     "tabulate",
-    "without_nan",
 ]

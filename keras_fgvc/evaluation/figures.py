@@ -36,6 +36,7 @@ class Evaluation:
         calibration_error: See the function of that name; 15 bins of equal
             width, of the most probable class.
         equal_mass_calibration_error: The same with bins of equal mass.
+        with_boxes: Number of images with a true box.
     """
 
     images: int
@@ -48,6 +49,7 @@ class Evaluation:
     negative_log_likelihood: float = math.nan
     calibration_error: float = math.nan
     equal_mass_calibration_error: float = math.nan
+    with_boxes: int | None = None
 
     def __str__(self):
         parts = [
@@ -133,6 +135,7 @@ def evaluate_predictions(predictions: Predictions) -> Evaluation:
         top5=float(np.mean(ranks < 5)),
         per_class=per_class,
         localization=_localization(predictions),
+        with_boxes=_with_boxes(predictions),
         mean_per_class=_mean_of_known(per_class.values()),
         negative_log_likelihood=negative_log_likelihood(
             predictions.probabilities, labels
@@ -150,6 +153,12 @@ def _per_class(labels, right, class_names):
         own = right[labels == index]
         shares[name] = float(np.mean(own)) if own.size else math.nan
     return shares
+
+
+def _with_boxes(predictions):
+    if predictions.true_boxes is None:
+        return 0
+    return int(np.isfinite(predictions.true_boxes).all(axis=1).sum())
 
 
 def _localization(predictions):

@@ -1,7 +1,6 @@
 """What a model said of every image of a split, kept to be judged."""
 
 import dataclasses
-import os
 import pathlib
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ import numpy as np
 
 from keras_fgvc import ops
 from keras_fgvc._checks import check_labels, check_shape
+from keras_fgvc._files import move_into_place
 
 # Rows of probabilities may sum to 1 within this: the rounding of half
 # precision, even over thousands of classes. Logits are far outside.
@@ -93,6 +93,11 @@ class Predictions:
                 f"shape {self.labels.shape}."
             )
         count, classes = len(self.labels), len(self.class_names)
+        if len(set(self.class_names)) < classes:
+            raise ValueError(
+                "`class_names` must differ from one another. Received: "
+                f"class_names={self.class_names!r}."
+            )
         layout = "(images, classes)"
         shape = self.probabilities.shape
         check_shape("probabilities", shape, (count, classes), layout)
@@ -164,10 +169,7 @@ class Predictions:
             arrays[BOXES + name] = boxes
         if self.true_boxes is not None:
             arrays["true_boxes"] = self.true_boxes
-        partial = path.with_name("partial-" + path.name)
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, path)
+        move_into_place(path, lambda p: _write(p, arrays))
 
     @classmethod
     def load(cls, path) -> "Predictions":
@@ -213,6 +215,11 @@ def _check_probabilities(rows):
 
 def _some(names):
     return ", ".join(names[:2]) + f", ... {len(names)} in all"
+
+
+def _write(path, arrays):
+    with path.open("wb") as file:  # savez would change another ending
+        np.savez_compressed(file, **arrays)
 
 
 def _read(path):

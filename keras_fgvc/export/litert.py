@@ -5,7 +5,7 @@ import pathlib
 import zipfile
 
 from keras_fgvc._checks import check_positive_int
-from keras_fgvc.export.optional import import_optional
+from keras_fgvc._extras import import_extra
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
@@ -61,7 +61,9 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
     check_positive_int("image_size", image_size)
-    (litert,) = import_optional(["ai_edge_litert.interpreter"], "litert")
+    (litert,) = import_extra(
+        ["ai_edge_litert.interpreter"], "litert", "This export needs"
+    )
     import tensorflow as tf
 
     partial = partial_path(path)

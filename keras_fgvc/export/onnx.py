@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from keras_fgvc._checks import check_positive_int
-from keras_fgvc.export.optional import import_optional
+from keras_fgvc._extras import import_extra
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
@@ -57,7 +57,7 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     """
     path = check_target(model, path, class_names)
     check_positive_int("image_size", image_size)
-    _, onnx, onnxruntime = import_optional(PACKAGES, "onnx")
+    _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf
 
     partial = partial_path(path)

@@ -83,7 +83,8 @@ class AttentionCenterLoss(keras.layers.Layer):
         normalize: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Half precision would round large labels to others.
+        super().__init__(autocast=False, **kwargs)
         check_positive_int("num_classes", num_classes)
         check_in_range("rate", rate, 0.0, 1.0)
         self.num_classes = num_classes

@@ -83,7 +83,8 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Half precision would round large labels to others.
+        super().__init__(autocast=False, **kwargs)
         check_positive_int("num_classes", num_classes)
         check_in_range("rate", rate, 0.0, 1.0)
         check_in_range("between_weight", between_weight, 0.0, float("inf"))

@@ -1,7 +1,7 @@
 import keras
 
 from keras_fgvc._checks import check_rank
-from keras_fgvc._replicas import CAN_SYNCHRONIZE
+from keras_fgvc._replicas import must_synchronize
 from keras_fgvc.layers.group_bilinear import GroupBilinear
 from keras_fgvc.layers.semantic_grouping import SemanticGrouping
 
@@ -103,7 +103,7 @@ class DeepBilinearTransformation(keras.layers.Layer):
         self.residual = keras.layers.BatchNormalization(
             momentum=0.9,  # as in `SemanticGrouping`
             gamma_initializer="zeros",
-            synchronized=CAN_SYNCHRONIZE,
+            synchronized=must_synchronize(),
             dtype=self.dtype_policy,
             name="residual",
         )

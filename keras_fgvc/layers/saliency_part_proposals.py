@@ -23,9 +23,10 @@ MAX_LOG_STRETCH = math.log(2)
 def bounded_deltas(deltas, cells):
     """Keeps boxes near their anchors: deltas `(..., 4)` as `decode_boxes`'s.
 
-    The centre moves by one cell at most, so that it stays on the foreground
-    which its anchor was chosen for; the logarithm of height over width by
-    `MAX_LOG_STRETCH`. The size is free, zeros remain zeros.
+    The centre moves by a share `1 / cells` of the anchor's sides at most, one
+    cell for an anchor of scale and ratio 1, so that it stays close to the
+    foreground which its anchor was chosen for; the logarithm of height over
+    width by `MAX_LOG_STRETCH`. The size is free, zeros remain zeros.
     """
     center = keras_ops.tanh(deltas[..., :2]) / cells
     height, width = deltas[..., 2], deltas[..., 3]

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
-from keras_fgvc._replicas import CAN_SYNCHRONIZE
+from keras_fgvc._replicas import must_synchronize
 from keras_fgvc.losses import channel_grouping
 from keras_fgvc.ops.group_bilinear import check_groups
 
@@ -98,7 +98,7 @@ class SemanticGrouping(keras.layers.Layer):
         self.normalization = keras.layers.BatchNormalization(
             # The stock 0.99 lags behind in a run of a few hundred steps.
             momentum=0.9,
-            synchronized=CAN_SYNCHRONIZE,
+            synchronized=must_synchronize(),
             dtype=self.dtype_policy,
             name="normalization",
         )

@@ -127,7 +127,6 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
             self.add_loss(
                 self.diversity_weight * keras_ops.mean(mask_diversity(masks))
             )
-        weights = keras_ops.cast(weights, features.dtype)
         attended = ops.bilinear_attention_pool(features, weights)
         return (attended, masks) if return_masks else attended
 

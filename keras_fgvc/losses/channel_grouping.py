@@ -1,7 +1,8 @@
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import check_rank
 from keras_fgvc.ops._precision import at_least_float32
+from keras_fgvc.ops.group_bilinear import check_groups
 
 # Added to a map's squared length over all pixels: far below that of any living
 # map, and large enough for a finite gradient (1e4 times) at the zero map.
@@ -56,16 +57,11 @@ def channel_grouping(features, groups: int):
 
     A channel that is 0 everywhere counts as unlike every other, and itself.
     """
-    check_positive_int("groups", groups)
     features = at_least_float32(features)
     layout = "(batch, height, width, channels)"
     check_rank("features", features.shape, 4, layout)
     _, height, width, channels = ops.shape(features)
-    if channels % groups:
-        raise ValueError(
-            f"`groups` must divide the number of channels ({channels}). "
-            f"Received: groups={groups}."
-        )
+    check_groups(groups, features.shape[-1])
     maps = ops.reshape(features, (-1, height * width, channels))
     length = ops.sum(ops.square(maps), axis=1, keepdims=True)
     maps = maps * ops.rsqrt(length + NORM_EPSILON)

@@ -25,6 +25,7 @@ INFERENCE_CROP_THRESHOLD = 0.1
 INFERENCE_CROP_PADDING = 0.05
 
 
+@keras.saving.register_keras_serializable(package="keras_fgvc")
 class AttentionMaps(keras.layers.Layer):
     """A 1x1 convolution without bias, and ReLU.
 
@@ -57,6 +58,14 @@ class AttentionMaps(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.num_maps)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_maps": self.num_maps,
+            "orthogonal": self.orthogonal,
+            "standardize": self.standardize,
+        }
 
 
 class MapChoice(keras.layers.Layer):
@@ -143,6 +152,7 @@ class CropAndDrop(keras.layers.Layer):
         return tuple(input_shape[0])
 
 
+@keras.saving.register_keras_serializable(package="keras_fgvc")
 class ObjectBox(keras.layers.Layer):
     """Up-sampled map to the tight box of what lies above a threshold.
 
@@ -152,12 +162,13 @@ class ObjectBox(keras.layers.Layer):
     def __init__(self, threshold, cell, **kwargs):
         super().__init__(**kwargs)
         self.threshold = threshold
-        self.window = cell + 1 - cell % 2  # odd: the average stays in place
+        self.cell = cell
 
     def call(self, masks):
         masks = keras_ops.stop_gradient(keras_ops.cast(masks, "float32"))
         # One direction after the other: the same mean for far fewer sums.
-        for size in ((self.window, 1), (1, self.window)):
+        window = self.cell + 1 - self.cell % 2  # odd: the mean stays in place
+        for size in ((window, 1), (1, window)):
             masks = keras_ops.average_pool(
                 masks, size, 1, padding="same", data_format="channels_last"
             )
@@ -167,6 +178,10 @@ class ObjectBox(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1, 4)
+
+    def get_config(self):
+        config = {"threshold": self.threshold, "cell": self.cell}
+        return {**super().get_config(), **config}
 
 
 class HeadFusion(keras.layers.Layer):

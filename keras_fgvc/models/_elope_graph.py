@@ -3,7 +3,7 @@
 import keras
 
 from keras_fgvc import backbones
-from keras_fgvc._replicas import CAN_SYNCHRONIZE
+from keras_fgvc._replicas import must_synchronize
 from keras_fgvc.layers import (
     GlobalKMaxPooling,
     LocalizationModule,
@@ -49,7 +49,7 @@ def classify(feature_map, num_classes, pooling, k, embedding_dim):
         pool(feature_map)
     )
     hidden = keras.layers.BatchNormalization(
-        momentum=0.9, synchronized=CAN_SYNCHRONIZE, name="embedding_norm"
+        momentum=0.9, synchronized=must_synchronize(), name="embedding_norm"
     )(embedding)
     hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
     logits = keras.layers.Dense(num_classes, name="logits")(hidden)

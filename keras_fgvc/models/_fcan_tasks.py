@@ -96,7 +96,9 @@ class GlimpseTask(FineGrainedModel):
         self.greedy = model.reward == "greedy"
         self.baseline = None
         if model.moving_baseline:
-            self.baseline = MovingMean(len(model.glimpses), name="baseline")
+            self.baseline = MovingMean(
+                len(model.glimpses), dtype="float32", name="baseline"
+            )
         self.loss_weights = {
             "policy": 1.0,
             "cross_entropy": model.classification_weight,
@@ -142,11 +144,13 @@ class MovingMean(keras.layers.Layer):
         )
 
     def call(self, rewards, training=False):
-        before = keras_ops.convert_to_tensor(self.mean)
+        # Read once: what is read after `assign` would be the new mean.
+        before = keras_ops.reshape(self.mean, (1, -1, 1))
         if training:
             now = keras_ops.mean(join_batch(rewards), axis=(0, 2))
-            self.mean.assign(before + BASELINE_RATE * (now - before))
-        return keras_ops.reshape(before, (1, -1, 1))
+            past = before[0, :, 0]
+            self.mean.assign(past + BASELINE_RATE * (now - past))
+        return before
 
 
 def map_extractor(model):

@@ -145,6 +145,11 @@ class FineGrainedModel(ReplicatedModel):
                 f"call `compile` without `loss`. Received: loss={loss!r}. "
                 "Their weights are in `model.loss_weights`."
             )
+        if not isinstance(metrics, (list, tuple, type(None))):
+            raise ValueError(
+                '`metrics` must be a list, such as ["accuracy"]. '
+                f"Received: metrics={metrics!r}."
+            )
         metrics = list(metrics or [])
         needs = [getattr(m, "needs_outputs", False) for m in metrics]
         plain = [m for m, need in zip(metrics, needs, strict=True) if not need]
@@ -203,12 +208,10 @@ class FineGrainedModel(ReplicatedModel):
                 # By its images, as Keras weighs "loss": batches may differ.
                 self._monitors.terms[name].update_state(term, count)
             total = total + weight * term
-        # Each replica's mean counts once among all of them; Keras scales
-        # `self.losses` (regularisers) itself.
-        total = total / num_replicas()
-        for loss in self.losses:
+        for loss in self.losses:  # of regularisers and layers
             total = total + ops.sum(ops.cast(loss, total.dtype))
-        return total
+        # Replicas' gradients are summed: each counts as its share.
+        return total / num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for metric in self._monitors.localization:
@@ -234,7 +237,10 @@ class FineGrainedModel(ReplicatedModel):
         """
         self._argument_names = tuple(arguments)
         for name, value in arguments.items():
-            setattr(self, name, value)
+            # Past Keras's tracking: of a user's backbone the graph may need
+            # only some layers, and the others must not train.
+            untracked = isinstance(value, keras.Model)
+            (object.__setattr__ if untracked else setattr)(self, name, value)
 
     def get_config(self):
         # Not super().get_config(): it would list the graph's layers, which
@@ -273,7 +279,10 @@ class FineGrainedModel(ReplicatedModel):
 
 
 def _labels(targets):
-    return targets["label"] if isinstance(targets, dict) else targets
+    """The labels of a batch, `(b,)`; a column of them is taken too."""
+    labels = targets["label"] if isinstance(targets, dict) else targets
+    shape = getattr(labels, "shape", ())
+    return labels[:, 0] if len(shape) == 2 and shape[1] == 1 else labels
 
 
 def _mean_over_images(term, sample_weight):

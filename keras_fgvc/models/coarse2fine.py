@@ -64,7 +64,7 @@ class Coarse2Fine(FineGrainedModel):
 
     - `upsampler`: it alone, on synthetic maps and their up-sampled versions
       by three interpolations (only with `augment="highlight"`);
-    - `classifier`: everything.
+    - `classifier`: everything, layers that you froze too.
 
     Args:
         backbone: A name of `keras_fgvc.backbones.available()` or any

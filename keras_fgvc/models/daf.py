@@ -231,8 +231,9 @@ class DAF(FineGrainedModel):
         """As `keras.Model.compute_loss`; looks at the parts' views first."""
         outputs = dict(y_pred)
         if not self.loss_weights.keys().isdisjoint(("concentrate", "ranking")):
+            (images,) = keras.tree.flatten(x)
             outputs["part_logits"] = self.part_logits(
-                x, y_pred["part_boxes"], training=training
+                images, y_pred["part_boxes"], training=training
             )
         return super().compute_loss(x, y, outputs, sample_weight, training)
 
@@ -271,7 +272,7 @@ class DAF(FineGrainedModel):
         return [v for v in self.trainable_variables if id(v) not in slow]
 
     def student_model(self) -> keras.Model:
-        """The student alone, on the same weights, with none of the teacher's.
+        """The student and its proposals, on the same weights, no teacher.
 
         For inference; `"probabilities"` and `"logits"` are the student's.
         """

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1911.07344.
 | paper          | here                               | where              |
 |----------------|------------------------------------|--------------------|
 | K, w_k         | `k`, `pooling` layer's rank_weights| eq. 3, 4           |
-| f(x_n)         | `"embedding"`, L2-normalised       | section 4.1        |
+| f(x_n)         | `"embedding"`, the loss normalises | section 4.1        |
 | mu_c           | `embedding_loss.means`             | eq. 6 to 8         |
 | alpha          | `mean_rate`                        | eq. 6              |
 | gamma, m       | `between_weight`, `margin`         | eq. 10             |
@@ -65,7 +65,8 @@ class ELoPE(FineGrainedModel):
 
     Args:
         backbone: A name of `keras_fgvc.backbones.available()` or any
-            `keras.Model` from raw pixels 0..255 to feature maps.
+            `keras.Model` from raw pixels 0..255 to feature maps. Its layers
+            train as the stage says, those you froze too.
         num_classes: Integer, the number of classes.
         image_size: Side in pixels of the square that the backbone sees.
             Images may come larger: the crop is cut from what comes.
@@ -88,9 +89,9 @@ class ELoPE(FineGrainedModel):
 
     Outputs:
         `"probabilities"`, `"logits"` `(batch, classes)`; `"embedding"`
-        `(batch, embedding_dim)`; `"mean_activation"` `(batch, i, j)`, the
-        channel mean of the last feature map; with a localiser `"boxes"`
-        `(batch, 1, 4)` and `"heatmap"` `(batch, 14, 14)`.
+        `(batch, embedding_dim)`, of any length; `"mean_activation"`
+        `(batch, i, j)`, the channel mean of the last feature map; with a
+        localiser `"boxes"` `(batch, 1, 4)`, `"heatmap"` `(batch, 14, 14)`.
 
     Raises:
         ValueError: If an argument is not as described, or the backbone has no

@@ -62,7 +62,8 @@ class FCAN(FineGrainedModel):
 
     Args:
         backbone: A name of `keras_fgvc.backbones.available()` or any
-            `keras.Model` from raw pixels 0..255 to feature maps.
+            `keras.Model` from raw pixels 0..255 to feature maps. Its layers
+            train as the stage says, those you froze too.
         num_classes: Integer, the number of classes.
         image_size: Side in pixels at which the places are scored. Defaults to
             512, a map of 16 x 16 cells at stride 32.

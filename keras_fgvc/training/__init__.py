@@ -13,8 +13,9 @@ workdir/
   model.keras                 the trained model
 ```
 
-Every file is written beside its place and then moved there, so that a
-process killed at any moment leaves whole files only.
+Every file but the logs is written beside its place and then moved there, so
+that a process killed at any moment leaves whole files only; a torn last line
+of a log is not read.
 """
 
 from keras_fgvc.training.building import baseline_recipe, build_model

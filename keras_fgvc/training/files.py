@@ -2,10 +2,12 @@
 
 import csv
 import itertools
-import os
 import re
 
 import keras
+
+from keras_fgvc._files import move_into_place
+from keras_fgvc.recipes.monitoring import best_epoch
 
 BACKUP = re.compile(r"backup-(\d+)\.weights\.h5")
 
@@ -25,6 +27,11 @@ class Checkpoint(keras.callbacks.Callback):
         self.values = values  # of the epochs an earlier process finished
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in logs:
+            raise ValueError(
+                f"The stage's `monitor` must be one of {', '.join(logs)}. "
+                f"Received: monitor={self.monitor!r}."
+            )
         self.values.append(logs[self.monitor])
         if best_epoch(self.values, self.monitor) == len(self.values) - 1:
             move_into_place(
@@ -39,40 +46,29 @@ class Checkpoint(keras.callbacks.Callback):
             path.unlink()
 
 
-def best_epoch(values, monitor: str) -> int:
-    """Index of the best of some values, the later one of equals.
-
-    A figure with "accuracy" or "reward" in its name is better larger, any
-    other smaller.
-    """
-    sign = 1 if "accuracy" in monitor or "reward" in monitor else -1
-    return max(range(len(values)), key=lambda i: (sign * values[i], i))
-
-
 def find_backups(folder):
     """Pairs (finished epochs, path) of whole backups, oldest first."""
     found = [(BACKUP.fullmatch(p.name), p) for p in folder.iterdir()]
     return sorted((int(match[1]), p) for match, p in found if match)
 
 
-def move_into_place(path, write):
-    """Lets `write` fill a file beside `path`, then renames it to `path`."""
-    # Keras tells formats by their endings: the mark goes in front.
-    partial = path.with_name("partial-" + path.name)
-    write(partial)
-    os.replace(partial, path)
+def remove_backups(folder):
+    """Removes them all, once the stage is finished."""
+    for _, path in find_backups(folder):
+        path.unlink()
 
 
 def read_log(path, limit=None):
     """The first rows of a CSV log as dicts of numbers; none without a log.
 
     A process killed while it wrote may leave a torn row behind the whole
-    ones: `limit` keeps it from being read.
+    ones: what has no end of line is not read.
     """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = list(itertools.islice(csv.DictReader(file), limit))
+    lines = path.read_text().splitlines(keepends=True)
+    whole = (line for line in lines if line.endswith("\n"))
+    rows = itertools.islice(csv.DictReader(whole), limit)
     return [{key: float(value) for key, value in r.items()} for r in rows]
 
 

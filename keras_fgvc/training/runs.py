@@ -7,7 +7,8 @@ import pathlib
 import keras
 
 from keras_fgvc import data, recipes
-from keras_fgvc.training.files import move_into_place, read_log
+from keras_fgvc._files import move_into_place
+from keras_fgvc.training.files import find_backups, read_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,11 @@ class Run:
 
 
 def claim(workdir, recipe, data, seed, initial_weights):
-    """Writes run.json, or checks that it names this same run."""
+    """Writes run.json, or checks that it names this same run.
+
+    A run that has not finished its first epoch has nothing to lose: another
+    may take its folder.
+    """
     run = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
@@ -108,17 +113,27 @@ def claim(workdir, recipe, data, seed, initial_weights):
             # A model that was loaded does not tell what it began with.
             if None not in (told, found.get(name)) and told != found[name]
         ]
-        if differing:
+        if differing and _has_progress(workdir):
             raise ValueError(
                 f"{workdir} holds another run: {', '.join(differing)} differ. "
                 "Give a new folder, or the arguments of the first run (see "
                 f"{path})."
             )
-        return
+        if not differing:
+            return
     workdir.mkdir(parents=True, exist_ok=True)
     run["opened_by"] = data.opened_by  # not compared: data may be moved
     move_into_place(
         path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
+    )
+
+
+def _has_progress(workdir):
+    """Whether any stage has finished an epoch."""
+    return any(
+        (folder / "done.json").exists() or find_backups(folder)
+        for folder in workdir.iterdir()
+        if folder.is_dir()
     )
 
 

@@ -6,14 +6,15 @@ import pathlib
 
 import keras
 
+from keras_fgvc._files import move_into_place
 from keras_fgvc._replicas import strategy_of
 from keras_fgvc.recipes import Recipe
+from keras_fgvc.recipes.monitoring import best_epoch
 from keras_fgvc.training.files import (
     Checkpoint,
-    best_epoch,
     find_backups,
-    move_into_place,
     read_log,
+    remove_backups,
     write_log,
 )
 from keras_fgvc.training.optimizers import make_optimizer
@@ -61,11 +62,13 @@ def fit(
         occurs several times, that of the last.
 
     Raises:
-        ValueError: If a stage is unknown, or `workdir` holds another run.
+        ValueError: If a stage is unknown, `data` lacks a split, or `workdir`
+            holds another run that has finished an epoch.
 
     Example: `examples/elope.py`.
     """
     data.check_one_class_each()
+    _check_splits(data)
     chosen = _chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
     workers = Workers(strategy_of(model))
@@ -83,14 +86,26 @@ def fit(
             run = _StageRun(model, recipe, stage, folder, workers)
             run(data, seed + SEEDS_PER_STAGE * number, verbose)
             workers.wait()
+        elif workers.is_chief:
+            remove_backups(folder)  # of a process killed as it finished
         with workers.scope():
             model.begin_stage(stage.name)
             model.load_weights(folder / "best.weights.h5")
         logs[stage.name] = read_log(folder / "log.csv")
-    if workers.is_chief:
+    if workers.is_chief and not _later_is_done(model, recipe, workdir, number):
         move_into_place(workdir / "model.keras", model.save)
     workers.wait()
     return logs
+
+
+def _check_splits(data):
+    for split, purpose in (("train", "teach"), ("validation", "choose epochs")):
+        if not data.split_sizes.get(split):
+            raise ValueError(
+                f"{data.name} has no images to {purpose} in a split {split!r} "
+                f"(it has {', '.join(data.split_sizes)}). `open_dataset` cuts "
+                "one off: see its `validation_fraction`."
+            )
 
 
 def _chosen_stages(model, recipe, wanted):
@@ -111,6 +126,15 @@ def _chosen_stages(model, recipe, wanted):
 
 def _folder(workdir, number, stage):
     return workdir / f"{number}-{stage.name}"
+
+
+def _later_is_done(model, recipe, workdir, number):
+    """Whether model.keras is of a stage behind this one already."""
+    return any(
+        (_folder(workdir, n, stage) / "done.json").exists()
+        for n, stage in enumerate(recipe.stages, start=1)
+        if n > number and stage.name in model.stages
+    )
 
 
 def _load_previous(model, recipe, workdir, number):
@@ -265,5 +289,4 @@ class _StageRun:
             self.folder / "done.json",
             lambda p: p.write_text(json.dumps(done, indent=1) + "\n"),
         )
-        for _, backup in find_backups(self.folder):
-            backup.unlink()
+        remove_backups(self.folder)

@@ -93,11 +93,12 @@ def _draw_errors(axes, comparison, place):
 
 def _name_axes(axes, places, baseline):
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.set_yticks(list(places.values()), list(places))
+    axes.set_yticks(list(places.values()), list(places), parse_math=False)
     axes.set_ylim(-0.6, len(places) - 0.4)
     axes.set_xlabel(
         f"top-1 less that of {baseline}, in points\n± one standard "
-        "error: thick over images, thin over images and seeds"
+        "error: thick over images, thin over images and seeds",
+        parse_math=False,
     )
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)

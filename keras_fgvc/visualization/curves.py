@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_fgvc.recipes.monitoring import best_epoch
+
 NOT_FIGURES = ("epoch", "learning_rate")
 
 
@@ -49,7 +51,7 @@ def stage_spans(logs: dict, monitors=None) -> list[StageSpan]:
                 f"The log of {name} must have its monitor {monitor!r}. "
                 f"Received: {', '.join(rows[0])}."
             )
-        best = _best_epoch([row[monitor] for row in rows], monitor)
+        best = best_epoch([row[monitor] for row in rows], monitor)
         stop = start + len(rows)
         spans.append(StageSpan(name, start, stop, start + best, monitor))
         start = stop
@@ -102,9 +104,3 @@ def _without_copies_of_the_loss(panels):
 
 def _usual_monitor(row):
     return "val_accuracy" if "val_accuracy" in row else "val_loss"
-
-
-def _best_epoch(values, monitor):
-    """As `training` chooses it: the later one of equals."""
-    sign = 1 if "accuracy" in monitor or "reward" in monitor else -1
-    return max(range(len(values)), key=lambda i: (sign * values[i], i))

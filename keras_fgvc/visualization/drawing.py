@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_fgvc._extras import import_extra
+
 TRUE_COLOUR = "#2ca02c"
 PREDICTED_COLOUR = "#d62728"
 HEATMAP_OPACITY = 0.55
@@ -13,14 +15,9 @@ def new_figure(width, height, **options):
     Raises:
         ImportError: If Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need Matplotlib: pip install keras-fgvc[demo]"
-        ) from error
+    (figure,) = import_extra(["matplotlib.figure"], "demo", "Pictures need")
     # Not through pyplot: no global state, no display.
-    return Figure(figsize=(width, height), **options)
+    return figure.Figure(figsize=(width, height), **options)
 
 
 def check_lengths(images, named):

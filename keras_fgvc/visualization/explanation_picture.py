@@ -17,6 +17,9 @@ from keras_fgvc.visualization.explanations import member_bars
 MAPS_A_LINE = 6
 BARS_A_LINE = 10
 CELL_INCHES = 1.7
+LINE_INCHES = CELL_INCHES + 0.2  # with its title
+DOTS_PER_INCH = 110
+MAX_PIXELS = 65_000  # Matplotlib draws sides below 2**16.
 BAR_COLOUR = "#4c78a8"
 
 
@@ -56,13 +59,14 @@ def save_explanations(
     }
     check_lengths(images, named)
     lines = [_lines(explanation) for explanation in explanations]
+    _check_room(len(images), sum(lines))
     columns = max(min(len(e.maps), MAPS_A_LINE) for e in explanations)
     has_members = any(e.members or e.gates for e in explanations)
     # Photograph, maps, then the bars at the width of two cells each.
     widths = [1] * (1 + columns) + [2] * (1 + has_members)
     figure = new_figure(
         sum(widths) * CELL_INCHES,
-        sum(lines) * (CELL_INCHES + 0.2),
+        sum(lines) * LINE_INCHES,
         layout="constrained",
     )
     grid = figure.add_gridspec(sum(lines), len(widths), width_ratios=widths)
@@ -77,7 +81,18 @@ def save_explanations(
             class_names,
             1 + columns,
         )
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def _check_room(images, lines):
+    height = lines * LINE_INCHES * DOTS_PER_INCH
+    if height > MAX_PIXELS:
+        most = int(images * MAX_PIXELS / height)
+        raise ValueError(
+            f"The picture would be {height:.0f} pixels high, more than the "
+            f"{MAX_PIXELS} that can be drawn: give at most {most} images. "
+            f"Received: {images}."
+        )
 
 
 def title_of(explanation, label, class_names=None) -> str:

@@ -60,7 +60,7 @@ def save_grid(
         axes = figure.add_subplot(rows, columns, index + 1)
         draw_image(axes, image)
         if titles is not None:
-            axes.set_title(titles[index], fontsize=7)
+            axes.set_title(titles[index], fontsize=7, parse_math=False)
         size = image.shape[:2]
         if heatmaps is not None and heatmaps[index] is not None:
             overlay(axes, heatmaps[index], size)

@@ -1,9 +1,9 @@
 """One HTML file that tells what a model can do and what it looks at."""
 
 import math
-import os
 import pathlib
 
+from keras_fgvc._files import move_into_place
 from keras_fgvc.visualization import report_html as page
 from keras_fgvc.visualization.report_style import STYLE
 
@@ -68,10 +68,8 @@ def write_report(
         parts.append(("The run", table))
     parts += [(section.title, section.html) for section in sections]
     path = pathlib.Path(path)
-    # Beside its place first: a half-written page looks like a whole one.
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(_page(title, parts), encoding="utf-8")
-    os.replace(partial, path)
+    text = _page(title, parts)
+    move_into_place(path, lambda p: p.write_text(text, encoding="utf-8"))
     return path
 
 
@@ -98,13 +96,15 @@ def _page(title, parts):
 
 def _figures(evaluation):
     count = evaluation.images
-    shares = {"top-1": evaluation.top1, "top-5": evaluation.top5}
+    shares = [("top-1", evaluation.top1, count)]
+    shares += [("top-5", evaluation.top5, count)]
     for name, share in evaluation.localization.items():
-        shares[f"object found, by {name.replace('_', ' ')}"] = share
+        title = f"object found, by {name.replace('_', ' ')}"
+        shares.append((title, share, evaluation.with_boxes or count))
     figures = [("images", str(count), "")]
     figures += [
-        (name, f"{100 * share:.1f} %", _interval(share, count))
-        for name, share in shares.items()
+        (name, f"{100 * share:.1f} %", _interval(share, number))
+        for name, share, number in shares
         if not math.isnan(share)
     ]
     figures += [

@@ -97,8 +97,7 @@ img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
 @media (max-width: 30rem) {
   .seen .tables { flex-basis: 100%; }
   .tile { width: calc(50% - 0.3rem); }
-  .matrix thead th:first-child { text-align: left; }
-.matrix tbody th {
+  .matrix tbody th {
     max-width: 9.5rem; overflow: hidden; text-overflow: ellipsis;
   }
 }

@@ -72,4 +72,6 @@ def mixed(photographs, tmp_path):
     shutil.copy(other, folder / "deep" / "e.png")
     (folder / "notes.txt").write_text("passed over")
     (folder / ".hidden.png").write_text("passed over")
+    (folder / ".hidden").mkdir()
+    shutil.copy(other, folder / ".hidden" / "f.png")
     return folder

@@ -49,6 +49,17 @@ def test_everything_asked_for():
     assert sizes == [None, 7, None, None] * 2
 
 
+@pytest.mark.parametrize(
+    ("name", "load_size"), [("elope-short", 640), ("daf-short", 448)]
+)
+def test_images_are_loaded_in_proportion_to_the_size_given(name, load_size):
+    """Else the network would be shown small images, enlarged."""
+    recipe = make_recipe(options(recipe=name, image_size=448))
+    assert (recipe.image_size, recipe.load_size) == (448, load_size)
+    recipe = make_recipe(options(recipe=name, load_size=500))
+    assert (recipe.image_size, recipe.load_size) == (224, 500)
+
+
 def test_the_plain_network_takes_the_users_arguments_not_the_recipes():
     recipe = make_recipe(
         options(

@@ -141,6 +141,17 @@ def test_missing_columns(tmp_path, header, missing):
         open_dataset(path, on_error="skip")
 
 
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_stray_quotation_mark_swallows_no_lines(tmp_path, number):
+    lines = three_good(tmp_path)
+    lines[number] = '"' + lines[number]
+    path = write_csv(tmp_path, lines)
+    message = rf"split.csv is not comma-separated from line {number + 2} on"
+    for on_error in ("raise", "skip"):
+        with pytest.raises(ValueError, match=message):
+            open_dataset(path, on_error=on_error)
+
+
 def test_an_empty_csv(tmp_path):
     with pytest.raises(ValueError, match="lists no image"):
         open_dataset(write_csv(tmp_path, []))

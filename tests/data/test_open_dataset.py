@@ -81,6 +81,40 @@ def test_folders_without_splits(tmp_path):
     assert "test was cut from train (20% of each class" in data.summary()
 
 
+def test_splits_in_capitals(tmp_path):
+    write_class_folders(
+        tmp_path, {"Train/owl": 8, "Train/jay": 8, "TEST/owl": 2}
+    )
+    data = open_dataset(tmp_path)
+    assert data.class_names == ("jay", "owl")
+    assert data.split_sizes["test"] == 2
+
+
+def test_train_may_be_a_class(tmp_path):
+    write_class_folders(tmp_path, {"train": 10, "bus": 10})
+    assert open_dataset(tmp_path).class_names == ("bus", "train")
+
+
+def test_hidden_files_and_folders_are_passed_over(split_folders):
+    """What macOS and notebooks leave behind: no images, and copies of some."""
+    owls = split_folders / "train/owl"
+    before = open_dataset(split_folders).split_sizes
+    (owls / "._0.jpg").write_bytes(b"not an image")
+    write(owls / ".ipynb_checkpoints/copy.jpg", jpeg(0))
+    data = open_dataset(split_folders)
+    assert data.split_sizes == before
+    assert data.report.notes == ()
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_class_folders(tmp_path / "birds", {"owl": 10, "jay": 10})
+    data = open_dataset("~/birds", data_dir="~/tfds")
+    assert data.opened_by["name_or_path"] == str(tmp_path / "birds")
+    assert data.opened_by["data_dir"] == str(tmp_path / "tfds")
+
+
 def test_other_files_are_noted(split_folders):
     (split_folders / "train/owl/notes.txt").write_text("hello")
     (split_folders / "train/owl/.hidden").write_text("hello")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_fgvc.data import UpsamplingPairs
+from keras_fgvc.data import Share, UpsamplingPairs
 
 PAIRS = UpsamplingPairs(24, factor=3)
 
@@ -50,6 +50,17 @@ def test_same_seed_same_pairs_and_new_ones_each_epoch():
     assert not np.array_equal(two[24:], first)
     second, _ = draw(seed=1, epochs=range(1, 2))
     np.testing.assert_array_equal(second, two[24:])
+
+
+@pytest.mark.parametrize("share", [None, Share(1, 2)])
+def test_an_epoch_begins_alike_where_batches_leave_a_remainder(share):
+    pairs = UpsamplingPairs(10, factor=2)
+    options = {"batch_size": 4, "training": True, "share": share}
+    both = list(pairs.batches("train", epochs=range(2), **options))
+    second = list(pairs.batches("train", epochs=range(1, 2), **options))
+    assert len(both) == 4
+    for (maps, _), (same, _) in zip(both[2:], second, strict=True):
+        np.testing.assert_array_equal(maps, same)
 
 
 def test_validation_pairs_are_others():

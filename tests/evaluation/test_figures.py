@@ -6,6 +6,7 @@ import pytest
 
 from keras_fgvc import evaluation
 from keras_fgvc.evaluation import Evaluation, Predictions
+from keras_fgvc.evaluation.json_values import without_nan
 from tests.evaluation.fixed import fixed, labeled
 
 
@@ -147,7 +148,7 @@ def test_older_figures_can_be_read():
 
 def test_without_nan_goes_down_to_the_leaves():
     values = {"a": [1, math.nan, {"b": math.nan}], "c": (0.5, "nan")}
-    assert evaluation.without_nan(values) == {
+    assert without_nan(values) == {
         "a": [1, None, {"b": None}],
         "c": [0.5, "nan"],
     }

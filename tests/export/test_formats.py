@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from keras_fgvc import export
+from keras_fgvc import _extras, export
 from keras_fgvc.models import (
     DAF,
     FCAN,
@@ -130,7 +130,7 @@ def test_missing_package_is_named(suffix, tmp_path, monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     real = builtins.__import__
     monkeypatch.setattr(
-        export.optional.importlib,
+        _extras.importlib,
         "import_module",
         lambda name: real(f"missing_{name.split('.')[0]}"),
     )

@@ -114,6 +114,15 @@ def test_small_steps_count_under_half_precision(policy):
     )
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_labels_given_as_floats_stay_what_they_are(policy):
+    """Half precision has no 2049: the row of another class would move."""
+    layer = AttentionCenterLoss(2_050, dtype=policy)
+    layer(PARTS[:1], np.float32([2_049]), training=True)
+    moved = np.flatnonzero(to_numpy(layer.centers).any(axis=(1, 2)))
+    assert moved.tolist() == [2_049]
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="`num_classes` must be at least 1"):
         AttentionCenterLoss(0)

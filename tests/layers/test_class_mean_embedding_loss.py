@@ -84,6 +84,15 @@ def test_one_class_has_no_pair():
     )
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_labels_given_as_floats_stay_what_they_are(policy):
+    """Half precision has no 2049: the mean of another class would move."""
+    layer = ClassMeanEmbeddingLoss(2_050, dtype=policy)
+    layer(np.ones((1, 4), "float32"), np.float32([2_049]), training=True)
+    moved = np.flatnonzero(to_numpy(layer.means).any(axis=1))
+    assert moved.tolist() == [2_049]
+
+
 def test_zero_embedding_has_a_finite_gradient():
     dense = keras.layers.Dense(7, use_bias=False)
     inputs = keras.Input((3,))

@@ -7,6 +7,8 @@ from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import SaliencyPartProposals
+from keras_fgvc.layers.saliency_part_proposals import bounded_deltas
+from keras_fgvc.ops import decode_boxes
 from tests.gradients import gradient
 from tests.ops.regions.test_boxes import reference_nms
 from tests.tolerances import TOLERANCES
@@ -392,3 +394,13 @@ def test_a_box_keeps_its_place_and_shape_but_not_its_size():
     half = side * math.sqrt(2) / 2, side / math.sqrt(2) / 2
     expected = [y - half[0], x - half[1], y + half[0], x + half[1]]
     np.testing.assert_allclose(boxes[3 * 8 + 4], expected, atol=1e-5)
+
+
+def test_a_centre_moves_by_a_share_of_its_anchors_sides():
+    """Four times as high as wide: four times as far down as across."""
+    deltas = np.float32([[[9.0, -9.0, 0.0, 0.0]]])
+    moved = to_numpy(bounded_deltas(deltas, cells=4.0))
+    anchor = np.float32([[0.3, 0.4, 0.7, 0.5]])
+    box = to_numpy(decode_boxes(moved, anchor))[0, 0]
+    center = (box[:2] + box[2:]) / 2
+    np.testing.assert_allclose(center, [0.5 + 0.1, 0.45 - 0.025], atol=1e-6)

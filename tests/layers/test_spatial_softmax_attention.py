@@ -91,6 +91,17 @@ def test_a_softmax_mask_ignores_where_the_features_stand():
     )
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_peaked_mask_on_a_large_map_is_finite_in_half_precision(policy):
+    """The softmax times 256 x 256 places is above float16's 65,504."""
+    features = np.zeros((1, 256, 256, 1), "float32")
+    features[0, 3, 5] = 50.0
+    layer = SpatialSoftmaxAttention(1, kernel_size=1, dtype=policy)
+    layer.build(features.shape)
+    layer.set_weights([np.ones((1, 1, 1, 1), "float32")])
+    np.testing.assert_allclose(to_numpy(layer(features)), 50.0, rtol=1e-2)
+
+
 def test_diversity_is_a_loss_in_training_only():
     layer = SpatialSoftmaxAttention(num_heads=2, diversity_weight=0.25)
     _, masks = layer(FEATURES, return_masks=True)

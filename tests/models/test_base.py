@@ -95,6 +95,39 @@ def test_regularizers_are_added():
     np.testing.assert_allclose(logs["loss"], 0.5 + extra, rtol=1e-5)
 
 
+def test_a_column_of_labels_is_as_good_as_a_row():
+    images, labels = tiny.images_and_labels()
+    model = make_elope()
+    model.compile("sgd", metrics=["accuracy"])
+    row, column = (
+        model.evaluate(images, y, verbose=0, return_dict=True)
+        for y in (labels, labels[:, None])
+    )
+    assert row == column
+
+
+def test_metrics_that_are_no_list():
+    with pytest.raises(ValueError, match=r"must be a list, such as \["):
+        make_baseline().compile("sgd", metrics="accuracy")
+    with pytest.raises(ValueError, match=r"must be a list, such as \["):
+        make_baseline().compile("sgd", metrics={"probabilities": ["accuracy"]})
+
+
+@pytest.mark.parametrize("method", [Baseline, ELoPE])
+def test_what_a_given_backbone_has_behind_its_tap_is_no_part_of_it(method):
+    image = keras.Input((tiny.SIZE, tiny.SIZE, 3))
+    features = keras.layers.Conv2D(5, 3, 8, padding="same", name="map")(image)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    whole = keras.Model(image, keras.layers.Dense(7, name="top")(pooled))
+    options = {"image_size": tiny.SIZE, "localize": False}
+    options = {} if method is Baseline else options
+    model = method(whole, tiny.NUM_CLASSES, tap="map", **options)
+    assert not [w.path for w in model.weights if "top" in w.path]
+    assert any("map" in w.path for w in model.trainable_variables)
+    copy = method.from_config(model.get_config())
+    assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
+
+
 def test_metrics_see_probabilities_or_the_dicts():
     images, _ = tiny.images_and_labels()
     model = make_elope()

@@ -94,6 +94,19 @@ def test_coarse_model_is_the_first_look_alone():
         np.testing.assert_allclose(outputs[name], whole[name], rtol=1e-5)
 
 
+def test_coarse_model_comes_back_from_a_file(tmp_path):
+    """With the threshold that was set last."""
+    images, _ = tiny.images_and_labels()
+    model = make()
+    model.set_threshold(0.7)
+    first = model.coarse_model()
+    first.save(tmp_path / "first.keras")
+    loaded = keras.saving.load_model(tmp_path / "first.keras")
+    expected = first.predict(images, verbose=0)
+    for name, found in loaded.predict(images, verbose=0).items():
+        np.testing.assert_allclose(found, expected[name], rtol=1e-5)
+
+
 def test_second_look_is_the_first_on_the_highlighted_image():
     """Feed the highlighted image to the same layers by hand."""
     images, _ = tiny.images_and_labels()

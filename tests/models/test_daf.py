@@ -254,6 +254,17 @@ def test_a_saved_model_says_the_same(tmp_path):
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
 
 
+@NOT_ON_JAX
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+def test_images_may_come_in_a_dict():
+    images, labels = tiny.images_and_labels()
+    model = make()
+    model.compile("sgd")
+    plain = model.evaluate(images, labels, verbose=0)
+    named = model.evaluate({"image": images}, labels, verbose=0)
+    np.testing.assert_allclose(named, plain, rtol=1e-6)
+
+
 def test_the_student_alone(tmp_path):
     images, labels = tiny.images_and_labels()
     model = make()

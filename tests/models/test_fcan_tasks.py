@@ -174,6 +174,26 @@ def test_without_reward_no_glimpse_moves():
     assert np.all(to_numpy(terms["reward"]) == 0)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_moving_baseline_moves_under_half_precision(policy):
+    """Its steps of a hundredth would be rounded away."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        baseline = tasks.GlimpseTask(make(moving_baseline=True)).baseline
+    finally:
+        keras.config.set_dtype_policy(before)
+    baseline.mean.assign([0.5, 0.5])
+    rewards = keras.ops.full((1, 2, 3), 0.6)
+    for _ in range(100):
+        seen = baseline(rewards, training=True)
+    expected = 0.6 - 0.1 * 0.99 ** np.array([99, 100])
+    np.testing.assert_allclose(to_numpy(seen)[0, 0, 0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(
+        to_numpy(baseline.mean)[0], expected[1], rtol=1e-5
+    )
+
+
 def test_moving_baseline_is_taken_off_and_follows_the_rewards():
     model = make(moving_baseline=True)
     task = tasks.GlimpseTask(model)

@@ -1,12 +1,20 @@
+import math
+
 import pytest
 
+from keras_fgvc._files import move_into_place
+from keras_fgvc.recipes.monitoring import best_epoch
 from keras_fgvc.training.files import (
-    best_epoch,
     find_backups,
-    move_into_place,
     read_log,
     write_log,
 )
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
+def test_best_epoch_is_a_number(monitor):
+    assert best_epoch([math.nan, 0.5, math.nan], monitor) == 1
+    assert best_epoch([math.nan, math.nan], monitor) == 1
 
 
 def test_best_epoch():
@@ -38,5 +46,6 @@ def test_log_is_read_without_its_torn_row(tmp_path):
     assert read_log(path) == rows
     with path.open("a") as file:
         file.write("2,1.2e-")
-    assert read_log(path, limit=2) == rows
+    assert read_log(path) == rows
+    assert read_log(path, limit=1) == rows[:1]
     assert read_log(tmp_path / "none.csv") == []

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import signal
@@ -81,6 +82,18 @@ def test_finished_run_is_loaded_not_trained_again(finished):
     assert times == {p: p.stat().st_mtime_ns for p in workdir.glob("*/log.csv")}
     for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_earlier_stage_does_not_take_the_place_of_the_model(finished):
+    workdir, _, _ = finished
+    saved = workdir / "model.keras"
+    before = saved.stat().st_mtime_ns
+    backup = workdir / "1-classifier" / "backup-0003.weights.h5"
+    backup.write_text("left by a process that was killed")
+    arguments = (run_tiny.model(), run_tiny.recipe(), DATA, workdir)
+    training.fit(*arguments, stages=["classifier"])
+    assert saved.stat().st_mtime_ns == before
+    assert not backup.exists()
 
 
 def start(workdir):
@@ -167,7 +180,31 @@ def test_stage_before_must_be_finished(tmp_path):
         )
 
 
+@pytest.mark.usefixtures("eager")
 def test_fewer_images_than_a_batch(tmp_path):
+    """The folder is free for the advice to be followed."""
     recipe = run_tiny.recipe().replace(batch_size=13)
     with pytest.raises(ValueError, match="tiny has 12 training images, fewer"):
         training.fit(run_tiny.model(), recipe, DATA, tmp_path)
+    options = {"stages": [1], "verbose": 0}
+    training.fit(run_tiny.model(), run_tiny.recipe(), DATA, tmp_path, **options)
+    assert training.open_run(tmp_path).recipe == run_tiny.recipe()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_split_that_is_missing(split, tmp_path):
+    splits = {n: part for n, part in DATA.splits.items() if n != split}
+    data = dataclasses.replace(DATA, splits=splits)
+    with pytest.raises(ValueError, match=f"tiny has no images .* '{split}'"):
+        training.fit(run_tiny.model(), run_tiny.recipe(), data, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_monitor_that_nobody_logs(tmp_path):
+    recipe = run_tiny.recipe()
+    stage = dataclasses.replace(recipe.stages[0], monitor="val_acuracy")
+    recipe = recipe.replace(stages=(stage, *recipe.stages[1:]))
+    message = "must be one of .*val_accuracy.*Received: monitor='val_acuracy'"
+    with pytest.raises(ValueError, match=message):
+        training.fit(run_tiny.model(), recipe, DATA, tmp_path, verbose=0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_fgvc.training.files import best_epoch
+from keras_fgvc.recipes.monitoring import best_epoch
 from keras_fgvc.visualization import save_training_curves
 from keras_fgvc.visualization.curves import make_panels, stage_spans
 from keras_fgvc.visualization.training_curves import LIGHT, draw_panel

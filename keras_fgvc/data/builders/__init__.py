@@ -15,6 +15,7 @@ asked for, not before; from then on `tfds.load` knows it by its name too.
 import importlib
 
 from keras_fgvc._checks import check_choice
+from keras_fgvc._extras import import_extra
 
 # Name -> name of its class, in the file of that name.
 _CLASSES = {
@@ -56,13 +57,9 @@ def find(name: str) -> type:
     Example: `print(find("nabirds").MANUAL_DOWNLOAD_INSTRUCTIONS)`.
     """
     check_choice("name", name, available())
-    try:
-        import tensorflow_datasets  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f'The data set "{name}" is prepared by tensorflow_datasets, which '
-            "is not installed. Run `pip install keras-fgvc[data]`."
-        ) from error
+    import_extra(
+        ["tensorflow_datasets"], "data", f'The data set "{name}" needs'
+    )
     module = importlib.import_module(f"{__name__}.{name}")
     return getattr(module, _CLASSES[name])
 

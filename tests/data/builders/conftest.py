@@ -8,9 +8,7 @@ from tests.data.builders.archives import Downloads
 def _needs_tfds():
     if keras.backend.backend() != "tensorflow":
         pytest.skip("TensorFlow Datasets are read on the TensorFlow backend")
-    pytest.importorskip(
-        "tensorflow_datasets", reason="needs `pip install keras-fgvc[data]`"
-    )
+    pytest.importorskip("tensorflow_datasets", reason="needs the extra [data]")
 
 
 @pytest.fixture(autouse=True)

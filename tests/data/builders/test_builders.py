@@ -60,6 +60,6 @@ def test_unknown_names():
 
 def test_without_tfds_the_message_has_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    message = r'"nabirds".*not installed.*pip install keras-fgvc\[data\]'
+    message = r'"nabirds".*not installed.*pip install "keras-fgvc\[data\]"'
     with pytest.raises(ImportError, match=message):
         builders.find("nabirds")

@@ -12,7 +12,7 @@ def tfds(monkeypatch):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("TensorFlow Datasets are read on the TensorFlow backend")
     tfds = pytest.importorskip(
-        "tensorflow_datasets", reason="needs `pip install keras-fgvc[data]`"
+        "tensorflow_datasets", reason="needs the extra [data]"
     )
 
     def no_network(self, resource):

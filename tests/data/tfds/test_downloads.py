@@ -160,6 +160,6 @@ def test_our_builder_that_downloads(tmp_path, manual, monkeypatch):
 
 def test_without_tfds_the_message_has_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_datasets", None)
-    message = r'"cub200".*not installed.*pip install keras-fgvc\[data\]'
+    message = r'"cub200".*not installed.*pip install "keras-fgvc\[data\]"'
     with pytest.raises(ImportError, match=message):
         open_dataset("cub200", data_dir=str(tmp_path))
