@@ -20,7 +20,8 @@ one use of boxes.
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
 processes may share the work by --rows. At the end it prints the table of all
-rows that were asked for, with what their papers gained on birds, and draws
+rows that were asked for, with what their papers gained on birds and how often
+their maps and boxes found the object, keeps it as OUT/table.md and draws
 OUT/gains.png; examples/compare.py makes more figures of the same folders. For
 --setting=digits it prints top-1 by the number of distractors (training has 8)
 and draws OUT/clutter.png.
@@ -33,12 +34,12 @@ import pathlib
 import time
 
 import keras
-import numpy as np
 from absl import app, flags
+from equal_report import clutter_table, gains_table
 from equal_rows import SETTINGS, make_recipe
 from small_backbone import small_backbone
 
-from keras_fgvc import data, evaluation, training, visualization
+from keras_fgvc import data, evaluation, training
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("setting", "photographs", list(SETTINGS), "Which images.")
@@ -77,8 +78,11 @@ def main(_):
             recipe = make_recipe(setting, name, rate, setting.epochs)
             train(setting, recipe, int(seed), workdir, "test")
     if setting.clutter:
-        return report_clutter(setting, workdirs, out)
-    report_gains(setting, workdirs, out)
+        text = clutter_table(setting, workdirs, out / "clutter.png")
+    else:
+        text = gains_table(setting, workdirs, out / "gains.png", open_data)
+    print(text)
+    (out / "table.md").write_text(text)
 
 
 def make_setting():
@@ -192,80 +196,6 @@ def test_with_clutter(setting, model, recipe, workdir):
     if found:
         path = workdir / "clutter.json"
         path.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def report_gains(setting, workdirs, out):
-    """Prints all figures, each gain beside its paper's, and draws the gains."""
-    table = evaluation.tabulate(
-        {
-            name: [
-                evaluation.Predictions.load(w / "predictions-test.npz")
-                for w in row
-            ]
-            for name, row in workdirs.items()
-        }
-    )
-    print(f"{table}\n\n| | gain here | gain in its paper | |")
-    print("|---|---|---|---|")
-    papers = {}
-    for name, row in table.rows.items():
-        paper = setting.rows[name].paper
-        if not paper or name == table.baseline:
-            continue
-        before, after = paper
-        papers[name] = after - before
-        gain, error = row.comparison.difference, row.comparison.error
-        verdict = "reproduced" if gain > 2 * error else "not reproduced"
-        print(
-            f"| {name} | {100 * gain:+.2f} ± {100 * error:.2f} | "
-            f"{papers[name]:+.1f} (from {before} to {after}) | {verdict} |"
-        )
-    if len(table.rows) > 1:
-        path = out / "gains.png"
-        visualization.save_comparison(path, table, references=papers)
-        print(f"picture: {path}")
-
-
-def report_clutter(setting, workdirs, out):
-    """Prints top-1 by distractors and method, and draws it."""
-    counts = setting.clutter
-    print("| test top-1 %, mean (spread) |", end=" ")
-    print(" | ".join(f"{count} distractors" for count in counts), "|")
-    print("|---" * (1 + len(counts)), "|", sep="")
-    found = {}
-    for name, row in workdirs.items():
-        texts = [(w / "clutter.json").read_text() for w in row]
-        runs = [[json.loads(t)[str(c)] for c in counts] for t in texts]
-        pairs = [
-            evaluation.mean_and_spread(column)
-            for column in zip(*runs, strict=True)
-        ]
-        found[name] = 100 * np.array(pairs).T
-        cells = [f"{100 * m:.2f} ({100 * s:.2f})" for m, s in pairs]
-        print(f"| {name} |", " | ".join(cells), "|")
-    draw(found, counts, out / "clutter.png")
-
-
-def draw(found, counts, path):
-    """Lead over the first row, by distractors."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5))
-    axes = figure.subplots()
-    (first, (base, _)), *others = found.items()
-    for name, (mean, spread) in others:
-        axes.errorbar(
-            counts, mean - base, yerr=spread, marker="o", capsize=3, label=name
-        )
-    axes.axhline(0, color="#333333", linewidth=1)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(counts, counts)
-    axes.set_xlabel(f"distractors in the test images ({first}: 0)")
-    axes.set_ylabel(f"top-1 less that of {first}, in points")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    print(f"picture: {path}")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,13 @@ MODELS = {
     ),
 }
 NOT_READ = ("means", "centers")  # weights that only training reads
-COLUMNS = ("parameters", "multiply-adds", "prediction, s", "step, s")
+COLUMNS = (
+    "parameters",
+    "multiply-adds",
+    "prediction, s",
+    "step, s",
+    "predicted images/s",
+)
 MEMORY = "memory of a step, MB"
 
 
@@ -245,11 +251,13 @@ def main(_):
         name: lambda m=m: m.train_on_batch(images, labels)
         for name, m in made.items()
     }
+    seconds = median_seconds(predict, FLAGS.rounds)
     columns = [
         {name: inference_parameters(m) for name, m in predicting.items()},
         {name: multiply_adds(m) for name, m in predicting.items()},
-        median_seconds(predict, FLAGS.rounds),
+        seconds,
         median_seconds(train, FLAGS.rounds),
+        {name: FLAGS.batch_size / seconds[name] for name in names},
     ]
     found = {
         name: dict(zip(COLUMNS, (c[name] for c in columns), strict=True))

@@ -23,29 +23,28 @@ from keras_fgvc import ops, visualization
 FLAGS = flags.FLAGS
 FLAGS.set_default("recipe", "fcan-short")
 flags.mark_flag_as_required("data")
-BATCH_SIZE, NUM_PICTURES = 32, 6
+NUM_PICTURES = 6
 
 
 def main(_):
     if FLAGS.baseline:
         raise app.UsageError("Its row 'whole image' is the plain network's.")
-    model, images, recipe = run(evaluate_after=("parts",))
-    report(model, images, recipe.load_size)
+    rng = np.random.default_rng(FLAGS.seed)
+    views = []  # of each batch: what the model's views say, and random crops
+
+    def keep(model, pixels, outputs):
+        crops = random_crops(model, pixels, outputs["part_boxes"], rng)
+        views.append((softmax(outputs["view_logits"]), crops))
+
+    model, images, recipe = run(evaluate_after=("parts",), on_batch=keep)
+    report(model, images.subset("test").labels, views)
     show_glimpses(model, images, recipe.load_size)
 
 
-def report(model, images, size):
+def report(model, labels, views):
     """Prints the accuracy of the views and of their means."""
-    labels, views, crops = [], [], []
-    batches = images.batches("test", image_size=size, batch_size=BATCH_SIZE)
-    rng = np.random.default_rng(FLAGS.seed)
-    for pixels, truth in batches.as_numpy_iterator():
-        outputs = model.predict_on_batch(pixels)
-        labels.append(truth)
-        views.append(softmax(outputs["view_logits"]))
-        crops.append(random_crops(model, pixels, outputs["part_boxes"], rng))
-    labels, views = np.concatenate(labels), np.concatenate(views)
-    crops = np.concatenate([views[:, :1], np.concatenate(crops)], axis=1)
+    views, crops = map(np.concatenate, zip(*views, strict=True))
+    crops = np.concatenate([views[:, :1], crops], axis=1)
     names = [f"{n}x{n} {model.regions}" for n in model.part_sizes]
     rows = {"whole image": views[:, :1]}
     for part, name in enumerate(names, start=1):

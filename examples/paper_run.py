@@ -5,6 +5,7 @@ Run one of `elope.py`, `painless_attention.py`, `coarse2fine.py`, `fcan.py`,
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 import sys
@@ -42,17 +43,45 @@ flags.DEFINE_enum(
 flags.DEFINE_string("tpu", "local", "Name of the TPU, for --strategy=tpu.")
 
 
-def run(tune_after=None, evaluate_after=None):
+def run(tune_after=None, evaluate_after=None, on_batch=None):
     """Trains stage after stage; prints and writes figures on the test split.
 
     Args:
         tune_after: The stage after which --tune_threshold chooses tau.
         evaluate_after: Names of the stages after which the whole model can
             be judged. Defaults to all.
+        on_batch: Function of the model, images of the test split and its
+            outputs for them, called for each batch when it is judged last.
 
     Returns:
         The trained model, the data and the recipe.
     """
+    model, images, recipe, is_chief = make()
+    wanted = chosen_stages(model, tune_after)
+    results = {}
+    numbered = [s for s in enumerate(recipe.stages, 1) if s[1].name in wanted]
+    judged = [n for n, s in numbered if s.name in (evaluate_after or wanted)]
+    for number, stage in numbered:
+        train(model, recipe, images, number)
+        if stage.name == tune_after and FLAGS.tune_threshold:
+            tau = tune_threshold(model, images, recipe.load_size)
+            if is_chief:
+                model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
+                print(f"threshold {tau} is best on validation", flush=True)
+        if is_chief and number in judged:
+            watch = on_batch if number == judged[-1] else None
+            results[stage.name] = judge(
+                model, images, recipe, stage.name, watch
+            )
+    if not is_chief:  # The first process judges and draws.
+        sys.exit()
+    path = pathlib.Path(FLAGS.workdir) / "test.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return model, images, recipe
+
+
+def make():
+    """The model, the data, the recipe, and whether this process leads."""
     strategy = training.make_strategy(FLAGS.strategy, tpu=FLAGS.tpu)
     keras.utils.set_random_seed(FLAGS.seed)
     recipe = make_recipe(FLAGS)
@@ -68,38 +97,22 @@ def run(tune_after=None, evaluate_after=None):
     is_chief = training.is_chief(strategy)
     if is_chief:
         print(images.summary())
-    wanted = chosen_stages(model)
+    return model, images, recipe, is_chief
+
+
+def chosen_stages(model, tune_after):
+    """Names of the stages to run."""
+    wanted = FLAGS.stages or model.stages
+    for name in wanted:
+        if name not in model.stages:
+            known = ", ".join(model.stages)
+            raise app.UsageError(f"No stage {name!r}; there is {known}.")
     if FLAGS.tune_threshold and tune_after not in wanted:
         raise app.UsageError(
             f"--tune_threshold needs {tune_after!r} among --stages "
             f"({', '.join(wanted)}); a finished stage is only loaded."
         )
-    results = {}
-    for number, stage in enumerate(recipe.stages, start=1):
-        if stage.name not in wanted:
-            continue
-        train(model, recipe, images, number)
-        if stage.name == tune_after and FLAGS.tune_threshold:
-            tau = tune_threshold(model, images, recipe.load_size)
-            if is_chief:
-                model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
-                print(f"threshold {tau} is best on validation", flush=True)
-        if is_chief and stage.name in (evaluate_after or wanted):
-            results[stage.name] = judge(model, images, recipe, stage.name)
-    if not is_chief:  # The first process judges and draws.
-        sys.exit()
-    path = pathlib.Path(FLAGS.workdir) / "test.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    return model, images, recipe
-
-
-def chosen_stages(model):
-    """Names of the stages to run."""
-    for name in FLAGS.stages or ():
-        if name not in model.stages:
-            known = ", ".join(model.stages)
-            raise app.UsageError(f"No stage {name!r}; there is {known}.")
-    return FLAGS.stages or model.stages
+    return wanted
 
 
 def train(model, recipe, images, number):
@@ -116,12 +129,17 @@ def train(model, recipe, images, number):
     )
 
 
-def judge(model, images, recipe, stage):
+def judge(model, images, recipe, stage, on_batch=None):
     """The test split's figures, printed and as a dict.
 
     The answers themselves are kept for compare.py, those of the last stage.
     """
-    found = evaluation.predict(model, images, image_size=recipe.load_size)
+    found = evaluation.predict(
+        model,
+        images,
+        image_size=recipe.load_size,
+        on_batch=on_batch and functools.partial(on_batch, model),
+    )
     found.save(pathlib.Path(FLAGS.workdir) / "predictions-test.npz")
     result = evaluation.evaluate_predictions(found)
     print(f"after {stage}: {result}", flush=True)

@@ -26,6 +26,7 @@ def predict(
     image_size,
     batch_size: int = 32,
     threshold: float | None = None,
+    on_batch=None,
     verbose=0,
 ) -> Predictions:
     """Runs a model over a split, once, and keeps what is needed to judge it.
@@ -39,6 +40,8 @@ def predict(
         batch_size: Images a step; the answers do not depend on it.
         threshold: For boxes from heat maps, see `ops.heatmap_to_box`.
             Defaults to the model's own `threshold`, or else 0.3.
+        on_batch: Function of the images and the model's outputs of each
+            batch, to keep what else is wanted without a second pass.
         verbose: 0 (default) is silent; 1 or `"auto"` shows a progress bar.
 
     Returns:
@@ -65,6 +68,8 @@ def predict(
     labels, found = [], {}
     for number, (images, truth) in enumerate(batches.as_numpy_iterator(), 1):
         outputs = model.predict_on_batch(images)
+        if on_batch is not None:
+            on_batch(images, outputs)
         labels.append(truth)
         for name, values in _kept(outputs, threshold).items():
             found.setdefault(name, []).append(values)

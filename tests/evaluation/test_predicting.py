@@ -121,6 +121,20 @@ def test_splits_that_cannot_be_judged():
         evaluation.predict(None, nothing, image_size=8)
 
 
+def test_what_else_is_wanted_of_a_batch():
+    seen = []
+    predictions = evaluation.predict(
+        elope(),
+        DATA,
+        image_size=tiny.SIZE,
+        batch_size=4,
+        on_batch=lambda images, outputs: seen.append((images, outputs)),
+    )
+    assert [len(images) for images, _ in seen] == [4, 3]
+    rows = np.concatenate([outputs["probabilities"] for _, outputs in seen])
+    np.testing.assert_array_equal(rows, predictions.probabilities)
+
+
 def test_progress_is_shown_when_asked_for(capsys):
     model, images = fixed(probabilities=np.full((5, 2), 0.5, "float32"))
     examples = labeled(images, [0] * 5, None, 2)
