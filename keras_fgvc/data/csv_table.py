@@ -42,15 +42,17 @@ def _read_records(csv_path):
     """Names of the columns, and pairs of a record's last line and a dict."""
     text = io.StringIO(_read_text(csv_path))
     # Strict: an open quotation mark would swallow the lines behind it.
-    reader, records = csv.DictReader(text, strict=True), []
+    reader = csv.DictReader(text, strict=True)
+    records, line = [], 0
     try:
         columns = reader.fieldnames or ()
+        line = reader.line_num
         for record in reader:
-            records.append((reader.line_num, record))
+            line = reader.line_num
+            records.append((line, record))
     except csv.Error as error:
-        line = 1 + (records[-1][0] if records else 0)
         raise ValueError(
-            f"{csv_path} is not comma-separated from line {line} on "
+            f"{csv_path} is not comma-separated from line {line + 1} on "
             f"({error}). Is a quotation mark not closed there?"
         ) from error
     return columns, records

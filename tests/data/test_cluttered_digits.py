@@ -164,6 +164,6 @@ def test_wrong_arguments_raise(options, message):
 
 def test_without_scikit_learn_the_message_has_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"pip install keras-fgvc\[demo\]"):
+    with pytest.raises(ImportError, match=r'install "keras-fgvc\[demo\]"'):
         small()
     assert small(digits=shaded_digits()).split_sizes["train"] == 40

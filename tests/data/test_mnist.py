@@ -101,7 +101,7 @@ def test_without_a_file_tfds_is_asked(tmp_path, monkeypatch):
 
 def test_without_tfds_the_message_has_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    remedy = r"pip install keras-fgvc\[data\].*mnist.npz.*`data_dir`"
+    remedy = r'mnist.npz.*`data_dir`.*pip install "keras-fgvc\[data\]"'
     with pytest.raises(ImportError, match=f"no file was named.*{remedy}"):
         load_mnist()
     with pytest.raises(ImportError, match=f"{tmp_path}' holds no.*{remedy}"):

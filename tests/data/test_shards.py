@@ -164,7 +164,7 @@ def test_old_shards_go_before_their_description(tmp_path, monkeypatch):
     def fail(path, write):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shards, "_move_into_place", fail)
+    monkeypatch.setattr(shards, "move_into_place", fail)
     with pytest.raises(KeyboardInterrupt):
         cache(tmp_path, fingerprint="new").ensure()
     assert shard_files(tmp_path) == []
