@@ -1,6 +1,7 @@
 """The example scripts run as a user runs them, on the smallest input.
 
-Except for one thing: their steps are not compiled.
+Except for one thing: their steps are not compiled. `quickstart.py` and
+`fcan_digits.py` train for minutes: `make demo` is the test of the first.
 """
 
 import json
