@@ -144,8 +144,8 @@ class MovingMean(keras.layers.Layer):
         )
 
     def call(self, rewards, training=False):
-        # Read once: what is read after `assign` would be the new mean.
-        before = keras_ops.reshape(self.mean, (1, -1, 1))
+        # A copy: `assign` would change what is only another shape of it.
+        before = keras_ops.reshape(keras_ops.copy(self.mean), (1, -1, 1))
         if training:
             now = keras_ops.mean(join_batch(rewards), axis=(0, 2))
             past = before[0, :, 0]

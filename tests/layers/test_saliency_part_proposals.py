@@ -398,7 +398,7 @@ def test_a_box_keeps_its_place_and_shape_but_not_its_size():
 
 def test_a_centre_moves_by_a_share_of_its_anchors_sides():
     """Four times as high as wide: four times as far down as across."""
-    deltas = np.float32([[[9.0, -9.0, 0.0, 0.0]]])
+    deltas = ops.convert_to_tensor([[[9.0, -9.0, 0.0, 0.0]]])
     moved = to_numpy(bounded_deltas(deltas, cells=4.0))
     anchor = np.float32([[0.3, 0.4, 0.7, 0.5]])
     box = to_numpy(decode_boxes(moved, anchor))[0, 0]
