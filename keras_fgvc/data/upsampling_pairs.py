@@ -80,8 +80,12 @@ class UpsamplingPairs:
             return self._pair((seed, STREAMS[split]), number)
 
         own = np.arange(count)
+        num_batches = (
+            count // batch_size if training else -(-count // batch_size)
+        )
         if share is not None:
             own, sizes = share.parts(count, batch_size, training)
+            num_batches = len(sizes)
 
         def one_epoch(epoch):  # alone: it is the same if others went before
             numbers = tf.data.Dataset.from_tensor_slices(epoch * count + own)
@@ -92,8 +96,11 @@ class UpsamplingPairs:
                 return batch_parts(pairs, sizes)
             return pairs.batch(batch_size, drop_remainder=training)
 
-        batches = tf.data.Dataset.range(epochs.start, epochs.stop)
-        return batches.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+        numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
+        batches = numbers.flat_map(one_epoch).apply(
+            tf.data.experimental.assert_cardinality(num_batches * len(epochs))
+        )
+        return batches.prefetch(tf.data.AUTOTUNE)
 
     def _pair(self, key, number):
         import tensorflow as tf
