@@ -10,12 +10,13 @@ classifying network over the training images, however many stages share them.
 What prepares a method without teaching the classifier (ELoPE's and FCAN's
 localisers, Coarse2Fine's upsampler) is not counted; equal_rows.py lists it.
 
-The learning rate of the backbone is chosen for each row from the same three:
-half of the budget on seed 0, the least negative log-likelihood of the
-validation images wins. What is behind a pretrained backbone learns at one rate
-for all. Test images choose nothing. Then one run of the whole budget for each
-seed. ELoPE's threshold is the best by the boxes of the validation images, the
-one use of boxes.
+The learning rate of the backbone is chosen for each row from three, as many
+for all: half of the budget on seed 0, of what prepares too, and the least
+negative log-likelihood of the validation images wins. What is behind a
+pretrained backbone learns at one rate for all but Coarse2Fine, whose classifiers
+see features a hundred times as long. Test images choose nothing. Then one run of
+the whole budget for each seed. ELoPE's threshold is the best by the
+boxes of the validation images, the one use of boxes.
 
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
@@ -96,7 +97,7 @@ def choose_rate(setting, name, folder):
     """The best rate by half of the budget, on validation images."""
     path = folder / "search.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    for rate in setting.rates:
+    for rate in setting.rows[name].rates or setting.rates:
         if str(rate) in found:
             continue
         recipe = make_recipe(setting, name, rate, setting.epochs // 2)

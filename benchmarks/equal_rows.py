@@ -22,6 +22,8 @@ class Row:
         larger: The image that the model gets has this multiple of the side.
         load: Images are loaded at this multiple of that; crops are sharper.
         arguments: Of the model.
+        rates: To choose from, where not the setting's.
+        head_rate: Where not the setting's.
         paper: Top-1 that its paper has on birds in %, without and with it.
     """
 
@@ -33,6 +35,8 @@ class Row:
     larger: float = 1.0
     load: float = 1.0
     arguments: dict = dataclasses.field(default_factory=dict)
+    rates: tuple | None = None
+    head_rate: float | None = None
     paper: tuple | None = None
 
 
@@ -107,8 +111,13 @@ def photographs():
             ),
             "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
             "PainlessAttention": Row("PainlessAttention", paper=(81.0, 82.0)),
+            # Its classifiers see parts a hundred times as long.
             "Coarse2Fine": changed(
-                COARSE2FINE, arguments={"tap": 32}, paper=(83.7, 89.5)
+                COARSE2FINE,
+                arguments={"tap": 32},
+                rates=(2.5e-5, 5e-5, 1e-4),
+                head_rate=2e-4,
+                paper=(83.7, 89.5),
             ),
             # Finds its regions in an image of twice the side.
             "FCAN": changed(
@@ -145,14 +154,17 @@ def digits():
             "PainlessAttention": Row(
                 "PainlessAttention", arguments={"tap": 8, "attend_at": (4, 8)}
             ),
-            "Coarse2Fine": changed(COARSE2FINE, arguments={"tap": 8}),
+            # Its classifier sees parts a hundred times as long.
+            "Coarse2Fine": changed(
+                COARSE2FINE, arguments={"tap": 8}, rates=(5e-4, 1e-3, 2e-3)
+            ),
             "FCAN": changed(
                 FCAN,
                 arguments={
                     "tap": 8, "classifier_tap": 8, "part_sizes": (3, 5),
                 },
             ),
-            "DAF": Row("DAF", arguments={"taps": (2, 4, 8)}),
+            "DAF": Row("DAF", arguments={"taps": ("map_1", "map_2", 8)}),
         },
         image_size=64,
         batch_size=50,
@@ -171,6 +183,8 @@ SETTINGS = {"photographs": photographs, "digits": digits}
 def make_recipe(setting, name, rate, epochs):
     """The recipe of a row at a learning rate of the backbone."""
     row = setting.rows[name]
+    head_rate = row.head_rate or setting.head_rate
+    factor = head_rate / rate if head_rate else 1.0
     side = round(row.larger * setting.image_size)
     arguments = {**setting.arguments, **row.arguments}
     if row.method == "FCAN":
@@ -181,12 +195,12 @@ def make_recipe(setting, name, rate, epochs):
         image_size=side,
         load_size=round(row.load * side),
         batch_size=setting.batch_size,
-        stages=tuple(_stages(setting, row, rate, epochs)),
+        stages=tuple(_stages(setting, row, rate, factor, epochs)),
         arguments=arguments,
     )
 
 
-def _stages(setting, row, rate, epochs):
+def _stages(setting, row, rate, head_rate, epochs):
     """Every stage in order; each behind the first at half the last's rate."""
     left = epochs
     for place, (name, share) in enumerate(row.shares.items()):
@@ -201,7 +215,7 @@ def _stages(setting, row, rate, epochs):
             name,
             epochs=count,
             learning_rate=0.5**place * rate,
-            head_rate=setting.head_rate / rate if setting.head_rate else 1.0,
+            head_rate=head_rate,
             optimizer="adam",
             schedule="cosine",
             augmentation=setting.augmentation[name == "parts"],

@@ -7,11 +7,16 @@ Any model of `keras.applications` and the wide ResNets by their names, or any
 - `insert` puts layers behind some of its maps;
 - `set_trainable` freezes and thaws without waking batch normalisation;
 - `clone` copies a whole backbone, `clone_stem` its first layers,
-  `copy_weights` their values;
+  `clone_batch_norm` its batch normalisation, `copy_weights` their values;
 - `wide_resnet` is the network that `keras.applications` lacks, by itself.
 """
 
-from keras_fgvc.backbones.builder import build, clone, clone_stem
+from keras_fgvc.backbones.builder import (
+    build,
+    clone,
+    clone_batch_norm,
+    clone_stem,
+)
 from keras_fgvc.backbones.freezing import set_trainable
 from keras_fgvc.backbones.insertion import insert
 from keras_fgvc.backbones.registry import available
@@ -22,6 +27,7 @@ __all__ = [
     "available",
     "build",
     "clone",
+    "clone_batch_norm",
     "clone_stem",
     "copy_weights",
     "insert",

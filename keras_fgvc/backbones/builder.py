@@ -146,6 +146,49 @@ def clone(model: keras.Model, name: str) -> keras.Model:
     return copy
 
 
+def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
+    """The same network on the same weights, but for batch normalisation.
+
+    For a second kind of input, such as masked images: normalised in training
+    by its own batches, it needs moving statistics, scales and offsets of its
+    own at inference (Xie et al., "Adversarial Examples Improve Image
+    Recognition", 2020, section 4).
+
+    Args:
+        model: a model that `build` returned. Batch normalisation inside a
+            composite layer, other than a nested functional model, is shared.
+        name: name of the result.
+
+    Returns:
+        A functional `keras.Model`. Its layers keep their names.
+
+    Example:
+
+    ```python
+    from keras_fgvc import backbones
+
+    model = backbones.build("mobilenet_v2", batch_norm="train")
+    other = backbones.clone_batch_norm(model, "other")
+    assert other.get_layer("Conv1") is model.get_layer("Conv1")
+    assert other.get_layer("bn_Conv1") is not model.get_layer("bn_Conv1")
+    ```
+    """
+    copies = []
+
+    def own_or_shared(layer):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer
+        copies.append((layer, type(layer).from_config(layer.get_config())))
+        return copies[-1][1]
+
+    result = keras.models.clone_model(
+        model, clone_function=own_or_shared, recursive=True
+    )
+    for layer, copy in copies:
+        copy.set_weights(layer.get_weights())
+    return keras.Model(result.inputs[0], result.output, name=name)
+
+
 def _truncate(model: keras.Model, taps, name: str) -> keras.Model:
     outputs = [tap_finder.resolve(model, tap) for tap in taps]
     return keras.Model(

@@ -6,7 +6,7 @@ import sys
 from typing import Any, NamedTuple
 
 from keras_fgvc.data import decode_and_resize
-from keras_fgvc.data.class_folders import SUFFIXES
+from keras_fgvc.data.class_folders import SUFFIXES, visible_files
 from keras_fgvc.data.headers import read_size
 from keras_fgvc.data.images import decode
 
@@ -46,16 +46,8 @@ def find_images(names) -> list[str]:
 
 
 def _in_folder(folder):
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        # In place: os.walk goes on into what is left.
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        paths += [
-            os.path.join(parent, name)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    return sorted(paths)
+    files = visible_files(folder)
+    return sorted(path for path in files if path.lower().endswith(SUFFIXES))
 
 
 def read_batches(paths, read, batch_size: int):

@@ -75,16 +75,19 @@ def _folders(folder) -> list[pathlib.Path]:
     )
 
 
-def _images(folder, log) -> list[str]:
-    paths, num_others = [], 0
+def visible_files(folder):
+    """Paths of all files in a folder and those in it, none of them hidden."""
     for parent, folders, names in os.walk(folder):
         # In place: os.walk goes on into what is left.
         folders[:] = sorted(f for f in folders if not f.startswith(HIDDEN))
         for name in sorted(n for n in names if not n.startswith(".")):
-            if name.lower().endswith(SUFFIXES):
-                paths.append(os.path.join(parent, name))
-            else:
-                num_others += 1
+            yield os.path.join(parent, name)
+
+
+def _images(folder, log) -> list[str]:
+    files = list(visible_files(folder))
+    paths = [path for path in files if path.lower().endswith(SUFFIXES)]
+    num_others = len(files) - len(paths)
     if num_others:
         log.notes.append(
             f"{folder}: {num_others} file(s) were passed over; images end "

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_fgvc import backbones
 from keras_fgvc.layers import BilinearAttentionPooling
 from keras_fgvc.models import _attention_views as views
 
@@ -10,11 +11,17 @@ from keras_fgvc.models import _attention_views as views
 class Look:
     """One look at an image: features, attention, parts, logits.
 
-    Every call uses the same layers.
+    Every call uses the same layers, but for batch normalisation that trains:
+    an image with most of it greyed has statistics of its own, and normalised
+    by those of both looks the second one would fail at inference.
     """
 
-    def __init__(self, features, pooling, scale, **maps):
-        self.features = features
+    def __init__(self, features, pooling, scale, batch_norm, **maps):
+        self.features = self.second_features = features
+        if batch_norm == "train":
+            self.second_features = backbones.clone_batch_norm(
+                features, "second_features"
+            )
         self.maps = views.AttentionMaps(name="attention_maps", **maps)
         self.pool = BilinearAttentionPooling(
             pooling=pooling, normalize=True, name="part_pooling"
@@ -22,12 +29,13 @@ class Look:
         self.flatten = keras.layers.Flatten(name="flat_parts")
         self.scale = keras.layers.Rescaling(scale, name="scaled_parts")
 
-    def __call__(self, images, head, hold=False):
+    def __call__(self, images, head, second=False, hold=False):
         """Attention `(b, h, w, m)`, parts `(b, m, c)` and logits of a head.
 
         With `hold` the attention's kernel gets no gradient.
         """
-        feature_map = self.features(images)
+        features = self.second_features if second else self.features
+        feature_map = features(images)
         attention = self.maps(feature_map, hold=hold)
         parts = self.pool([feature_map, attention])
         return attention, parts, head(self.scale(self.flatten(parts)))
@@ -71,11 +79,13 @@ def localization(attention, upsampler, threshold, cell):
     return {"heatmap": heatmap, "boxes": boxes}
 
 
-def first_look(image, outputs, name):
+def first_look(model, outputs):
     """A model of what needs no second look, out of the whole's outputs."""
     names = ("attention", "heatmap", "boxes", "parts")
     coarse = outputs["coarse_logits"]
     softmax = keras.layers.Softmax(dtype="float32", name="coarse_probabilities")
     chosen = {key: outputs[key] for key in names}
     chosen |= {"logits": coarse, "probabilities": softmax(coarse)}
-    return keras.Model(image, chosen, name=f"{name}_coarse")
+    first = keras.Model(model.input, chosen, name=f"{model.name}_coarse")
+    first.num_classes = model.num_classes
+    return first

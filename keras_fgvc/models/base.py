@@ -117,12 +117,16 @@ class FineGrainedModel(ReplicatedModel):
         return self, data
 
     def head_variables(self) -> list:
-        """What trains behind the backbone, `self.features`.
+        """What trains behind the backbones.
 
         A recipe may let it learn faster; see `recipes.Stage.head_rate`.
         """
-        backbone = {id(weight) for weight in self.features.weights}
-        return [v for v in self.trainable_variables if id(v) not in backbone]
+        slow = {id(w) for m in self.feature_extractors() for w in m.weights}
+        return [v for v in self.trainable_variables if id(v) not in slow]
+
+    def feature_extractors(self) -> list:
+        """The backbones: `self.features`; some methods have another."""
+        return [self.features]
 
     # ---- Keras's own training loop, told where to look ----
 
@@ -239,8 +243,9 @@ class FineGrainedModel(ReplicatedModel):
         for name, value in arguments.items():
             # Past Keras's tracking: of a user's backbone the graph may need
             # only some layers, and the others must not train.
-            untracked = isinstance(value, keras.Model)
-            (object.__setattr__ if untracked else setattr)(self, name, value)
+            given = isinstance(value, keras.Model)
+            store = object.__setattr__ if given else setattr
+            store(self, name, value)
 
     def get_config(self):
         # Not super().get_config(): it would list the graph's layers, which

@@ -82,9 +82,8 @@ class Coarse2Fine(FineGrainedModel):
         scale: What the normalised part features are multiplied by before the
             classifier. Defaults to 100, WS-DAN's.
         augment: `"highlight"` (default) or `"crop_drop"`.
-        predict_with: Whose probabilities are predicted: `"both"` (default,
-            their mean), `"coarse"` or `"fine"`. Both looks are taken in any
-            case; `coarse_model()` takes the first alone.
+        predict_with: Whose probabilities: `"both"` (default, their mean),
+            `"coarse"` or `"fine"`. `coarse_model()` takes one look only.
         center_weight: Weight of the centre loss (lambda). Defaults to 1.
         center_rate, normalize_centers: See `AttentionCenterLoss`.
         threshold: Share of the heat map's range that the object's box holds.
@@ -92,7 +91,7 @@ class Coarse2Fine(FineGrainedModel):
         tap: Stride or layer name of the feature map. Defaults to 16: the
             paper's, `mixed7` of InceptionV3.
         weights: `None`, `"imagenet"` or a local file, for a named backbone.
-        batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        batch_norm: `"frozen"` (default) or `"train"`, for each look its own.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -166,6 +165,7 @@ class Coarse2Fine(FineGrainedModel):
             features,
             pooling,
             scale,
+            batch_norm,
             num_maps=num_maps,
             orthogonal=orthogonal,
             standardize=standardize_maps,
@@ -181,7 +181,7 @@ class Coarse2Fine(FineGrainedModel):
         else:
             second = graph.crop_and_drop(square, attention, seed)
             fine_head = coarse_head
-        _, fine_parts, fine = look(second, fine_head, hold=lit)
+        _, fine_parts, fine = look(second, fine_head, second=True, hold=lit)
         outputs = {
             **graph.prediction(coarse, fine, predict_with),
             **graph.localization(attention, upsampler, threshold, cell),
@@ -191,6 +191,7 @@ class Coarse2Fine(FineGrainedModel):
         }
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
+        self.second_features = look.second_features
         self.upsampler = upsampler
         self._named_outputs = outputs
 
@@ -223,9 +224,8 @@ class Coarse2Fine(FineGrainedModel):
             name="center_loss",
         )
         self.center_loss.build(parts_shape)
-        if self.augment == "highlight":
-            self.loss_weights = {"coarse": 1.0, "fine": 1.0}
-        else:
+        self.loss_weights = {"coarse": 1.0, "fine": 1.0}
+        if self.augment == "crop_drop":
             self.stages = ("classifier",)
             self.loss_weights = {"coarse": 1 / 3, "fine": 2 / 3}
         if self.center_weight:
@@ -239,7 +239,6 @@ class Coarse2Fine(FineGrainedModel):
             "fine": mean_over_views(
                 lambda labels: cross_entropy(labels, fine),
                 labels,
-                # In training with "crop_drop": the crops and the drops.
                 views=2 if training and self.augment == "crop_drop" else 1,
             ),
         }
@@ -251,13 +250,16 @@ class Coarse2Fine(FineGrainedModel):
         if self.augment == "crop_drop":
             return self.center_loss(outputs["parts"], labels, training=training)
         # One call for both looks: each centre counts all its parts at once.
-        looks = [outputs["parts"], outputs["fine_parts"]]
-        parts = ops.concatenate(looks, axis=0)
+        parts = ops.concatenate([outputs["parts"], outputs["fine_parts"]])
         return mean_over_views(
             lambda labels: self.center_loss(parts, labels, training=training),
             labels,
             views=2,
         )
+
+    def feature_extractors(self) -> list:
+        """See `FineGrainedModel.feature_extractors`; one for each look."""
+        return [self.features, self.second_features]
 
     def begin_stage(self, name):
         """See `FineGrainedModel.begin_stage`."""
@@ -284,9 +286,7 @@ class Coarse2Fine(FineGrainedModel):
 
         For inference; `"probabilities"` and `"logits"` are the coarse head's.
         """
-        model = graph.first_look(self.input, self._named_outputs, self.name)
-        model.num_classes = self.num_classes
-        return model
+        return graph.first_look(self, self._named_outputs)
 
     def set_threshold(self, value: float) -> None:
         """Moves `threshold`, such as to the best one on validation.

@@ -261,15 +261,11 @@ class DAF(FineGrainedModel):
             for name in self.loss_weights
         }
 
-    def head_variables(self):
-        """See `FineGrainedModel.head_variables`; two backbones here."""
-        backbones_of = [self.features]
-        if self.teacher:
-            backbones_of.append(self.get_layer("teacher_features"))
-        slow = {
-            id(weight) for model in backbones_of for weight in model.weights
-        }
-        return [v for v in self.trainable_variables if id(v) not in slow]
+    def feature_extractors(self) -> list:
+        """See `FineGrainedModel.feature_extractors`; two backbones here."""
+        if not self.teacher:
+            return [self.features]
+        return [self.features, self.get_layer("teacher_features")]
 
     def student_model(self) -> keras.Model:
         """The student and its proposals, on the same weights, no teacher.

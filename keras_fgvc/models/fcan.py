@@ -268,14 +268,9 @@ class FCAN(FineGrainedModel):
             if isinstance(layer, keras.Model):
                 backbones.set_trainable(layer, True, batch_norm=self.batch_norm)
 
-    def head_variables(self):
-        """See `FineGrainedModel.head_variables`."""
-        backbone = {
-            id(weight)
-            for network in self.classifiers
-            for weight in graph.backbone_of(network).weights
-        }
-        return [v for v in self.trainable_variables if id(v) not in backbone]
+    def feature_extractors(self) -> list:
+        """See `FineGrainedModel.feature_extractors`; one a classifier."""
+        return [graph.backbone_of(network) for network in self.classifiers]
 
     def stage_task(self, stage, data, *, folder, load_size):
         """See `FineGrainedModel.stage_task`."""

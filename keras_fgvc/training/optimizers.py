@@ -32,7 +32,8 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
     )
     # Whole paths: a pattern might catch a layer of the backbone as well.
     paths = {variable.path: fast for variable in model.head_variables()}
-    for variable in model.features.weights:
+    extractors = model.feature_extractors()
+    for variable in [w for m in extractors for w in m.weights]:
         if variable.path in paths:
             raise ValueError(
                 f"The backbone's {variable.path!r} and a weight behind the "

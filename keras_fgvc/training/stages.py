@@ -92,7 +92,8 @@ def fit(
             model.begin_stage(stage.name)
             model.load_weights(folder / "best.weights.h5")
         logs[stage.name] = read_log(folder / "log.csv")
-    if workers.is_chief and not _later_is_done(model, recipe, workdir, number):
+    last, _ = chosen[-1]
+    if workers.is_chief and not _later_is_done(model, recipe, workdir, last):
         move_into_place(workdir / "model.keras", model.save)
     workers.wait()
     return logs

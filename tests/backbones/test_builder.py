@@ -116,6 +116,28 @@ def test_clones_are_equal_and_independent(mobilenet, images):
     np.testing.assert_array_equal(outputs(original, images), expected)
 
 
+def test_batch_norm_of_its_own_and_all_else_shared(images):
+    inner = backbones.build(own_model("inner"), taps=(8,), batch_norm="train")
+    outer = keras.Input((None, None, 3))
+    x = layers.BatchNormalization(name="first")(inner(outer))
+    model = keras.Model(outer, [x, inner(outer)])
+    copy = backbones.clone_batch_norm(model, "copy")
+    assert copy.name == "copy"
+    np.testing.assert_array_equal(copy(images)[0], model(images)[0])
+    assert {layer.name for layer in copy._flatten_layers()} >= {"stem", "head"}
+    shared = {id(weight) for weight in model.weights}
+    own = [w.path for w in copy.weights if id(w) not in shared]
+    assert len(own) == 8
+    assert {path.split("/")[-2] for path in own} == {"first", "norm"}
+    before = [w.numpy() for w in model.weights]
+    copy(images, training=True)  # moves the copy's statistics alone
+    after = [w.numpy() for w in model.weights]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    momentum = inner.get_layer("norm").momentum
+    assert copy.get_layer("inner").get_layer("norm").momentum == momentum
+
+
 def test_stem_saves_and_loads(tmp_path, mobilenet, images):
     stem = backbones.clone_stem(mobilenet, 8)
     stem.save(tmp_path / "stem.keras")

@@ -1,7 +1,11 @@
 import json
 import re
+import types
 
+from keras_fgvc import recipes
 from keras_fgvc.cli import main
+from keras_fgvc.cli.report import _facts
+from tests import tiny
 
 
 def test_a_page_and_its_pictures(workdir, photographs, capsys):
@@ -19,6 +23,21 @@ def test_a_page_and_its_pictures(workdir, photographs, capsys):
     assert "2 of 3, evenly over the split" in page
     run = json.loads((workdir / "run.json").read_text())
     assert run["recipe"]["name"] in page
+
+
+def test_facts_are_of_the_stages_that_ran():
+    recipe = recipes.get("fcan-short")
+    images = tiny.labeled_images()
+    model = types.SimpleNamespace(
+        stages=("whole", "localizer"), count_params=lambda: 7
+    )
+    run = types.SimpleNamespace(recipe=recipe, seed=0)
+    facts = _facts(run, images, model)
+    assert [name for name in facts if "stage" in name] == ["stage 1", "stage 2"]
+    assert facts["stage 1"].endswith(f"batches of {recipe.batch_size}")
+    size = recipe.stages[1].batch_size
+    assert size != recipe.batch_size
+    assert facts["stage 2"].endswith(f"batches of {size}")
 
 
 def test_mistakes_where_there_are_any(workdir, capsys):

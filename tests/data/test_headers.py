@@ -34,6 +34,14 @@ def test_every_format(tmp_path, kind, options):
     assert read_size(path) == (HEIGHT, WIDTH)
 
 
+def test_fill_bytes_before_a_marker(tmp_path):
+    """Any number of 0xFF may stand there."""
+    image = jpeg()
+    image = image[:2] + b"\xff\xff" + image[2:]
+    assert decode(image).shape[:2] == (HEIGHT, WIDTH)
+    assert read_size(write(tmp_path / "image", image)) == (HEIGHT, WIDTH)
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8])
 def test_orientation_counts(tmp_path, orientation):
     exif = Image.Exif()

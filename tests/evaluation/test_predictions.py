@@ -128,6 +128,7 @@ def test_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
         ({"labels": [0] * 6}, r"`probabilities` must have shape \(6, 3\)"),
         ({"labels": [3] * 7}, r"from 0 to 2 \(num_classes=3\)"),
         ({"class_names": "ab"}, r"`probabilities` must have shape \(7, 2\)"),
+        ({"class_names": ("wren", "crow", "wren")}, "must differ"),
         ({"boxes": {"boxes": np.zeros((7, 1, 4))}}, r"`boxes\['boxes'\]`"),
         ({"true_boxes": np.zeros((6, 4))}, "`true_boxes` must have shape"),
         ({"probabilities": np.full((7, 3), np.nan)}, "7 of 7 .* diverged"),

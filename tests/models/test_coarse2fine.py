@@ -374,3 +374,54 @@ def test_mixed_precision(augment):
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
+
+
+@pytest.mark.parametrize("augment", VIEWS)
+def test_trained_batch_norm_fits_both_looks(augment, tmp_path):
+    """At inference each look is normalised as its batches were in training."""
+    model = make(augment=augment, batch_norm="train")
+    train(model, epochs=1)
+    images, _ = tiny.images_and_labels()
+    means = {}
+    for network in model.feature_extractors():
+        norm = network.get_layer(
+            next(n.name for n in network.layers if "batch_norm" in n.name)
+        )
+        before = to_numpy(norm.moving_mean).copy()
+        assert norm.trainable
+        assert np.abs(before).max() > 0
+        means[network.name] = before
+    assert np.abs(means["features"] - means["second_features"]).max() > 1e-3
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = model.predict(images, verbose=0)
+    for name, found in loaded.predict(images, verbose=0).items():
+        np.testing.assert_allclose(found, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_of_the_second_look_leave_the_first_alone():
+    """The first look's move as in the backbone by itself."""
+    images, _ = tiny.images_and_labels()
+    model = make(batch_norm="train")
+    plain = keras.models.clone_model(model.features)
+    plain.set_weights(model.features.get_weights())
+    model(images, training=True)
+    plain(images.astype("float32"), training=True)
+    for found, expected in zip(
+        model.features.get_weights(), plain.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_frozen_batch_norm_is_one():
+    model = make()
+    first, second = model.feature_extractors()
+    assert first is second
+
+
+def test_head_variables_are_all_but_the_backbones():
+    model = make(batch_norm="train")
+    names = {v.path.split("/")[0] for v in model.head_variables()}
+    assert names == {
+        "attention_maps", "coarse_logits", "fine_logits", "upsampler",
+    }  # fmt: skip

@@ -338,6 +338,13 @@ def test_statistics_of_both_backbones(batch_norm):
         assert same == (batch_norm == "frozen"), weight.path
 
 
+def test_head_variables_are_all_but_the_backbones():
+    model = make(batch_norm="train")
+    names = {v.path.split("/")[0] for v in model.head_variables()}
+    assert not {n for n in names if n.startswith(("conv", "batch_norm"))}
+    assert {"student", "teacher", "fusion"} <= names
+
+
 @NOT_ON_JAX
 def test_sample_weight():
     """An image of weight zero teaches nothing."""

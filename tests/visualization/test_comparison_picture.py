@@ -26,6 +26,13 @@ def table():
     )
 
 
+def test_a_name_is_no_mathematics(tmp_path):
+    path = tmp_path / "gains.png"
+    runs = {"$\\frac$": [run(0)], "$_$": [run(1)]}
+    visualization.save_comparison(path, evaluation.tabulate(runs))
+    assert path.exists()
+
+
 def drawn(monkeypatch, name):
     """The arguments of each call of a method of the axes."""
     calls, method = [], getattr(Axes, name)

@@ -152,5 +152,7 @@ def test_wrong_arguments(tmp_path):
         save_explanations(path, GREY, [])
     with pytest.raises(ValueError, match=r"`labels` must be as long.*\(1\)"):
         save_explanations(path, GREY, [explanation()], labels=[1, 2])
+    with pytest.raises(ValueError, match=r"give at most 31[0-9] images"):
+        save_explanations(path, [GREY[0]] * 400, [explanation()] * 400)
     with pytest.raises(ValueError, match="at least one image"):
         save_explanations(path, GREY[:0], [])

@@ -27,6 +27,12 @@ def test_grid_shows_both_boxes(tmp_path):
         assert np.sum(np.all(np.abs(pixels - wanted) < 8, axis=1)) > 100
 
 
+def test_a_title_is_no_mathematics(tmp_path):
+    path = tmp_path / "grid.png"
+    visualization.save_grid(path, IMAGES[:1], titles=["$\\frac$"])
+    assert path.exists()
+
+
 def test_without_boxes_there_are_none(tmp_path):
     path = tmp_path / "grid.png"
     visualization.save_grid(path, IMAGES)

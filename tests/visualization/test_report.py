@@ -233,6 +233,17 @@ def test_few_classes_are_in_one_table(tmp_path):
     assert text.endswith("the worst firstcrow0.0 %wren100.0 %")
 
 
+def test_found_objects_are_counted_among_images_with_a_box(tmp_path):
+    figures = Evaluation(
+        90, 0.5, 1.0, {"wren": 0.5}, {"boxes": 0.5}, with_boxes=4
+    )
+    path = tmp_path / "report.html"
+    visualization.write_report(path, title="Birds", evaluation=figures)
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert f"by boxes50.0 %{_interval(0.5, 4)}" in text.replace(" (", "(")
+    assert f"top-150.0 %{_interval(0.5, 90)}" in text.replace(" (", "(")
+
+
 def test_interval_of_wilson():
     # Newcombe 1998, table I: 81 of 263, and its limits 0.2553 and 0.3662.
     assert _interval(81 / 263, 263) == "(25.5 to 36.6)"
