@@ -13,10 +13,10 @@ localisers, Coarse2Fine's upsampler) is not counted; equal_rows.py lists it.
 The learning rate of the backbone is chosen for each row from three, as many
 for all: half of the budget on seed 0, of what prepares too, and the least
 negative log-likelihood of the validation images wins. What is behind a
-pretrained backbone learns at one rate for all but Coarse2Fine, whose classifiers
-see features a hundred times as long. Test images choose nothing. Then one run of
-the whole budget for each seed. ELoPE's threshold is the best by the
-boxes of the validation images, the one use of boxes.
+pretrained backbone learns at one rate for all but Coarse2Fine, whose
+classifiers see features a hundred times as long. Test images choose nothing.
+Then one run of the whole budget for each seed. ELoPE's threshold is the best by
+the boxes of the validation images, the one use of boxes.
 
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
