@@ -40,16 +40,23 @@ def gains_table(setting, workdirs, picture, open_data):
         before, after = paper
         papers[name] = after - before
         gain, error = row.comparison.difference, row.comparison.error
-        verdict = "reproduced" if gain > 2 * error else "not reproduced"
         lines.append(
             f"| {name} | {100 * gain:+.2f} ± {100 * error:.2f} | "
-            f"{papers[name]:+.1f} (from {before} to {after}) | {verdict} |"
+            f"{papers[name]:+.1f} (from {before} to {after}) | "
+            f"{verdict(gain, error)} |"
         )
     lines += ["", *found_lines(workdirs, open_data)]
     if len(table.rows) > 1:
         visualization.save_comparison(picture, table, references=papers)
         lines += ["", f"picture: {picture}"]
     return "\n".join(lines) + "\n"
+
+
+def verdict(gain, error):
+    """By two standard errors; between them nothing can be said."""
+    if abs(gain) <= 2 * error:
+        return "not reproduced: no difference seen"
+    return "reproduced" if gain > 0 else "not reproduced: behind"
 
 
 def found_lines(workdirs, open_data):

@@ -87,6 +87,8 @@ ELOPE = Row(
 )
 FCAN = Row("FCAN", shares={"whole": 4, "parts": 4}, before={"parts": GLIMPSES})
 COARSE2FINE = Row("Coarse2Fine", before={"classifier": UPSAMPLER})
+# Coarse2Fine's classifiers see parts a hundred times as long as others.
+LONG_FEATURES = {"rates": (2.5e-5, 5e-5, 1e-4), "head_rate": 2e-4}
 
 
 def changed(row, **changes):
@@ -111,14 +113,13 @@ def photographs():
             ),
             "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
             "PainlessAttention": Row("PainlessAttention", paper=(81.0, 82.0)),
-            # Its classifiers see parts a hundred times as long.
             "Coarse2Fine": changed(
                 COARSE2FINE,
                 arguments={"tap": 32},
-                rates=(2.5e-5, 5e-5, 1e-4),
-                head_rate=2e-4,
                 paper=(83.7, 89.5),
+                **LONG_FEATURES,
             ),
+            "Coarse2Fine, stride 16": changed(COARSE2FINE, **LONG_FEATURES),
             # Finds its regions in an image of twice the side.
             "FCAN": changed(
                 FCAN,
@@ -154,7 +155,6 @@ def digits():
             "PainlessAttention": Row(
                 "PainlessAttention", arguments={"tap": 8, "attend_at": (4, 8)}
             ),
-            # Its classifier sees parts a hundred times as long.
             "Coarse2Fine": changed(
                 COARSE2FINE, arguments={"tap": 8}, rates=(5e-4, 1e-3, 2e-3)
             ),
