@@ -125,7 +125,7 @@ class FineGrainedModel(ReplicatedModel):
         return [v for v in self.trainable_variables if id(v) not in slow]
 
     def feature_extractors(self) -> list:
-        """The backbones: `self.features`; some methods have another."""
+        """The backbones that classify, a list of `keras.Model`."""
         return [self.features]
 
     # ---- Keras's own training loop, told where to look ----

@@ -83,15 +83,14 @@ class Coarse2Fine(FineGrainedModel):
             classifier. Defaults to 100, WS-DAN's.
         augment: `"highlight"` (default) or `"crop_drop"`.
         predict_with: Whose probabilities: `"both"` (default, their mean),
-            `"coarse"` or `"fine"`. `coarse_model()` takes one look only.
+            `"coarse"` or `"fine"`. Both are taken; see `coarse_model()`.
         center_weight: Weight of the centre loss (lambda). Defaults to 1.
         center_rate, normalize_centers: See `AttentionCenterLoss`.
         threshold: Share of the heat map's range that the object's box holds.
             Defaults to 0.3; the paper does not say.
-        tap: Stride or layer name of the feature map. Defaults to 16: the
-            paper's, `mixed7` of InceptionV3.
+        tap: Stride or layer name of the map. Defaults to 16, the paper's.
         weights: `None`, `"imagenet"` or a local file, for a named backbone.
-        batch_norm: `"frozen"` (default) or `"train"`, for each look its own.
+        batch_norm: `"frozen"` (default) or `"train"`, of each look by itself.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -239,6 +238,7 @@ class Coarse2Fine(FineGrainedModel):
             "fine": mean_over_views(
                 lambda labels: cross_entropy(labels, fine),
                 labels,
+                # In training with "crop_drop": the crops and the drops.
                 views=2 if training and self.augment == "crop_drop" else 1,
             ),
         }
@@ -249,7 +249,7 @@ class Coarse2Fine(FineGrainedModel):
     def _centers(self, labels, outputs, training):
         if self.augment == "crop_drop":
             return self.center_loss(outputs["parts"], labels, training=training)
-        # One call for both looks: each centre counts all its parts at once.
+        # In one call, where each centre counts all its parts at once.
         parts = ops.concatenate([outputs["parts"], outputs["fine_parts"]])
         return mean_over_views(
             lambda labels: self.center_loss(parts, labels, training=training),
