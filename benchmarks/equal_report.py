@@ -1,6 +1,7 @@
 """The tables and pictures of equal_budget.py, out of what it left."""
 
 import json
+import math
 
 import numpy as np
 
@@ -10,7 +11,7 @@ MAPS = ("heatmap", "mean_activation")  # of the object, the first there is
 
 
 def gains_table(setting, workdirs, picture, open_data):
-    """All figures, gains beside the papers', found objects; draws the gains.
+    """All figures; the gains beside the papers', which it draws too.
 
     Args:
         setting: `equal_rows.Setting`.
@@ -19,7 +20,7 @@ def gains_table(setting, workdirs, picture, open_data):
         open_data: Function from a seed to its `LabeledImages`.
 
     Returns:
-        Markdown.
+        Markdown, two tables: the whole and the short one.
     """
     table = evaluation.tabulate(
         {
@@ -30,51 +31,60 @@ def gains_table(setting, workdirs, picture, open_data):
             for name, row in workdirs.items()
         }
     )
-    lines = [str(table), "", "| | gain here | gain in its paper | |"]
-    lines.append("|---|---|---|---|")
-    papers = {}
-    for name, row in table.rows.items():
-        paper = setting.rows[name].paper
-        if not paper or name == table.baseline:
-            continue
-        before, after = paper
-        papers[name] = after - before
-        gain, error = row.comparison.difference, row.comparison.error
-        lines.append(
-            f"| {name} | {100 * gain:+.2f} ± {100 * error:.2f} | "
-            f"{papers[name]:+.1f} (from {before} to {after}) | "
-            f"{verdict(gain, error)} |"
-        )
-    lines += ["", *found_lines(workdirs, open_data)]
+    papers = {name: setting.rows[name].paper for name in table.rows}
+    lines = [str(table), "", *short_table(table, papers, workdirs, open_data)]
     if len(table.rows) > 1:
-        visualization.save_comparison(picture, table, references=papers)
+        gains = {n: p[1] - p[0] for n, p in papers.items() if p}
+        visualization.save_comparison(picture, table, references=gains)
         lines += ["", f"picture: {picture}"]
     return "\n".join(lines) + "\n"
 
 
-def verdict(gain, error):
-    """By two standard errors; between them nothing can be said."""
-    if abs(gain) <= 2 * error:
-        return "not reproduced: no difference seen"
-    return "reproduced" if gain > 0 else "not reproduced: behind"
-
-
-def found_lines(workdirs, open_data):
-    """A line for each row whose model has a map of the object."""
+def short_table(table, papers, workdirs, open_data):
+    """Lines: top-1, the gain, that of the paper, how often it is found."""
     lines = [
-        "| | box of | object found (IoU >= 0.5), test % |",
-        "|---|---|---|",
+        "| | test top-1 % (spread) | gain | gain in its paper | "
+        "object found, IoU >= 0.5, % |",
+        "|---|---|---|---|---|",
     ]
-    for name, row in workdirs.items():
-        found = [find(workdir, open_data) for workdir in row]
-        if all(found):
-            mean, spread = evaluation.mean_and_spread(
-                [100 * f["share"] for f in found]
-            )
-            lines.append(
-                f"| {name} | {found[0]['map']} | {mean:.1f} ({spread:.1f}) |"
-            )
+    for name, row in table.rows.items():
+        found = [find(workdir, open_data) for workdir in workdirs[name]]
+        shares = [100 * f["share"] for f in found if f]
+        cells = (
+            name,
+            with_spread(100 * row.comparison.mean, 100 * row.comparison.spread),
+            gain_cell(row.comparison) if name != table.baseline else "",
+            paper_cell(papers[name], row.comparison),
+            with_spread(*evaluation.mean_and_spread(shares), digits=1)
+            if shares
+            else "",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def with_spread(mean, spread, digits=2):
+    """Of one seed there is no spread."""
+    text = f"{mean:.{digits}f}"
+    return text if math.isnan(spread) else f"{text} ({spread:.{digits}f})"
+
+
+def gain_cell(comparison):
+    gain, error = 100 * comparison.difference, 100 * comparison.error
+    return f"{gain:+.2f} ± {error:.2f}"
+
+
+def paper_cell(paper, comparison):
+    """The paper's gain, and whether ours is one: by two standard errors."""
+    if not paper:
+        return ""
+    before, after = paper
+    gain, error = comparison.difference, comparison.error
+    if abs(gain) <= 2 * error:
+        verdict = "not reproduced: no difference seen"
+    else:
+        verdict = "reproduced" if gain > 0 else "not reproduced: behind"
+    return f"{after - before:+.1f} ({before} to {after}): {verdict}"
 
 
 def find(workdir, open_data):

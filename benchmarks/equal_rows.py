@@ -100,6 +100,8 @@ def changed(row, **changes):
 def photographs():
     """MobileNetV2 at 160 pixels: maps of 5 x 5 cells."""
     elope = changed(ELOPE, load=10 / 7)
+    # Finds its regions in an image of twice the side.
+    fcan = changed(FCAN, larger=2.0, arguments={"part_sizes": (4, 7)})
     return Setting(
         rows={
             "Baseline": Row("Baseline"),
@@ -119,13 +121,13 @@ def photographs():
                 paper=(83.7, 89.5),
                 **LONG_FEATURES,
             ),
+            "Coarse2Fine, shorter features": changed(  # at the rates of all
+                COARSE2FINE, arguments={"tap": 32, "scale": 30.0}
+            ),
             "Coarse2Fine, stride 16": changed(COARSE2FINE, **LONG_FEATURES),
-            # Finds its regions in an image of twice the side.
-            "FCAN": changed(
-                FCAN,
-                larger=2.0,
-                arguments={"part_sizes": (4, 7)},
-                paper=(77.6, 82.0),
+            "FCAN": changed(fcan, paper=(77.6, 82.0)),
+            "FCAN, fixed regions": changed(
+                fcan, before={}, arguments={"regions": "center"}
             ),
             "DAF": Row("DAF", paper=(83.5, 89.1)),
         },
