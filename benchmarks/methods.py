@@ -11,13 +11,13 @@ whose own figures are the first row. Multiply-adds are half of the
 floating-point operations that the backend's own profiler counts for one
 image's prediction (PyTorch's counts convolutions and matrix products alone).
 Times are of one prediction and one training step (SGD), all models in turn in
-one process. Memory is what the first training step adds to the peak of a
-process of its own: of the GPU's where there is one, else of its resident size
-(Linux). Quote the ratios. Every method uses the backbone's last map, so that
-nothing but the method differs.
+one process. Memory, in a second table, is what the first training step adds to
+the peak of a process of its own: of the GPU's where there is one, else of its
+resident size (Linux). Quote the ratios. Every method uses the backbone's last
+map, so that nothing but the method differs. Progress is told on stderr.
 """
 
-import resource
+import pathlib
 import subprocess
 import sys
 
@@ -25,6 +25,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from in_turn import median_seconds
+from operations import operations
 
 from keras_fgvc import models
 
@@ -130,61 +131,9 @@ def peak_bytes():
 
         if tf.config.list_physical_devices("GPU"):
             return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def multiply_adds(model):
-    """Half of the operations of one image's prediction."""
-    count = {
-        "tensorflow": tensorflow_operations,
-        "jax": jax_operations,
-        "torch": torch_operations,
-    }[keras.backend.backend()]
-    return count(model, (1, FLAGS.image_size, FLAGS.image_size, 3)) / 2
-
-
-def tensorflow_operations(model, shape):
-    import tensorflow as tf
-    from tensorflow.python.framework import convert_to_constants
-
-    graph = tf.function(lambda x: model(x, training=False))
-    frozen = convert_to_constants.convert_variables_to_constants_v2(
-        graph.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    )
-    profiler = tf.compat.v1.profiler
-    options = profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    profile = profiler.profile(frozen.graph, cmd="op", options=options)
-    return profile.total_float_ops
-
-
-def jax_operations(model, shape):
-    import jax
-
-    states = [
-        [variable.value for variable in variables]
-        for variables in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-        )
-    ]
-
-    def predict(states, image):
-        return model.stateless_call(*states, image, training=False)[0]
-
-    image = jax.ShapeDtypeStruct(shape, "float32")
-    compiled = jax.jit(predict).lower(states, image).compile()
-    return compiled.cost_analysis()["flops"]
-
-
-def torch_operations(model, shape):
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        model(keras.ops.zeros(shape), training=False)
-    return counter.get_total_flops()
+    # Not ru_maxrss, which begins with the parent's size.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def for_prediction(model):
@@ -227,7 +176,55 @@ def print_table(found):
                 figures.values(), found[first].values(), strict=True
             )
         ]
-        print(f"| {name} |", " | ".join(cells), "|")
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+
+
+def tell(text):
+    """Progress, beside the table."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def costs(names):
+    """From each name to what it needs, by column."""
+    made = {}
+    for name in names:
+        made[name] = make_model(name)
+        tell(f"{name}: built")
+    images, labels = make_batch()
+    predicting = {name: for_prediction(model) for name, model in made.items()}
+    predict = {
+        name: lambda m=m: m.predict_on_batch(images)
+        for name, m in predicting.items()
+    }
+    train = {
+        name: lambda m=m: m.train_on_batch(images, labels)
+        for name, m in made.items()
+    }
+    tell("counting multiply-adds")
+    shape = (1, *images.shape[1:])
+    counts = {n: operations(m, shape) / 2 for n, m in predicting.items()}
+    tell("timing predictions")
+    seconds = median_seconds(predict, FLAGS.rounds)
+    tell("timing training steps")
+    columns = [
+        {name: inference_parameters(m) for name, m in predicting.items()},
+        counts,
+        seconds,
+        median_seconds(train, FLAGS.rounds),
+        {name: FLAGS.batch_size / seconds[name] for name in names},
+    ]
+    return {
+        name: dict(zip(COLUMNS, (c[name] for c in columns), strict=True))
+        for name in names
+    }
+
+
+def memory(names):
+    found = {}
+    for name in names:
+        tell(f"{name}: memory of a step, in a process of its own")
+        found[name] = {MEMORY: megabytes_of_a_step(name)}
+    return found
 
 
 def main(_):
@@ -240,39 +237,16 @@ def main(_):
             f"No model {unknown[0]!r}; there is {'; '.join(MODELS)}."
         )
     names = list(dict.fromkeys(["Baseline", *names]))
-    made = {name: make_model(name) for name in names}
-    images, labels = make_batch()
-    predicting = {name: for_prediction(model) for name, model in made.items()}
-    predict = {
-        name: lambda m=m: m.predict_on_batch(images)
-        for name, m in predicting.items()
-    }
-    train = {
-        name: lambda m=m: m.train_on_batch(images, labels)
-        for name, m in made.items()
-    }
-    seconds = median_seconds(predict, FLAGS.rounds)
-    columns = [
-        {name: inference_parameters(m) for name, m in predicting.items()},
-        {name: multiply_adds(m) for name, m in predicting.items()},
-        seconds,
-        median_seconds(train, FLAGS.rounds),
-        {name: FLAGS.batch_size / seconds[name] for name in names},
-    ]
-    found = {
-        name: dict(zip(COLUMNS, (c[name] for c in columns), strict=True))
-        for name in names
-    }
-    if FLAGS.memory:
-        del made, predicting, predict, train
-        for name in names:
-            found[name][MEMORY] = megabytes_of_a_step(name)
     print(
         f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
         f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}, "
         f"{keras.backend.backend()} on {device()}\n"
     )
-    print_table(found)
+    print_table(costs(names))
+    if FLAGS.memory:
+        keras.backend.clear_session()
+        print(flush=True)
+        print_table(memory(names))
 
 
 if __name__ == "__main__":
