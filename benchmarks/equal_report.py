@@ -143,7 +143,7 @@ def draw(found, counts, path):
     axes.axhline(0, color="#333333", linewidth=1)
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, counts)
-    axes.set_xlabel(f"distractors in the test images ({first}: 0)")
+    axes.set_xlabel("distractors in the test images; bars: spread over seeds")
     axes.set_ylabel(f"top-1 less that of {first}, in points")
     axes.grid(alpha=0.3)
     axes.legend()
