@@ -244,7 +244,6 @@ def main(_):
     )
     print_table(costs(names))
     if FLAGS.memory:
-        keras.backend.clear_session()
         print(flush=True)
         print_table(memory(names))
 
