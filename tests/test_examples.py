@@ -13,7 +13,7 @@ import sys
 import keras
 import numpy as np
 
-from keras_fgvc import data, models, recipes, training
+from keras_fgvc import data, evaluation, models, recipes, training
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -48,9 +48,8 @@ def write_folder(root):
             keras.utils.save_img(path, image, scale=False)
 
 
-def test_elope_on_a_folder_of_photographs(tmp_path):
-    write_folder(tmp_path / "photos")
-    output = run(
+def elope(*flags, cwd):
+    return run(
         "elope.py",
         "--data=photos",
         "--workdir=run",
@@ -58,17 +57,50 @@ def test_elope_on_a_folder_of_photographs(tmp_path):
         "--image_size=32",
         "--load_size=40",
         "--batch_size=4",
-        "--stages=classifier,localizer",
-        "--epochs=classifier=1,localizer=1",
+        "--epochs=classifier=1,localizer=1,crops=1,weighted=1",
         "--arguments=k=1,embedding_dim=8",
         "--verbose=0",
-        cwd=tmp_path,
+        *flags,
+        cwd=cwd,
     )
+
+
+def test_elope_on_a_folder_of_photographs(tmp_path):
+    write_folder(tmp_path / "photos")
+    output = elope("--stages=classifier,localizer", cwd=tmp_path)
     assert "after localizer: 6 images, top-1" in output
     found = json.loads((tmp_path / "run" / "test.json").read_text())
     assert list(found) == ["classifier", "localizer"]
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
     assert (model.image_size, model.embedding_dim) == (32, 8)
+
+
+def test_elope_in_several_commands(tmp_path):
+    """tau goes from one to the next; an early stage again spoils nothing."""
+    write_folder(tmp_path / "photos")
+    write_boxes(tmp_path / "photos")
+
+    def kept():
+        model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+        path = tmp_path / "run" / "predictions-test.npz"
+        found = evaluation.Predictions.load(path)
+        return model, found.probabilities
+
+    early = ("--stages=classifier,localizer", "--tune_threshold")
+    elope(*early, cwd=tmp_path)
+    tuned, _ = kept()
+    path = tmp_path / "run" / "threshold.json"
+    assert json.loads(path.read_text()) == tuned.threshold
+    path.write_text("0.9")  # no choice that can come by itself
+    elope("--stages=crops,weighted", cwd=tmp_path)
+    whole, answers = kept()
+    assert (whole.threshold, whole.stage) == (0.9, "weighted")
+    elope(*early, cwd=tmp_path)
+    again, answers_now = kept()
+    assert (again.threshold, again.stage) == (0.9, "weighted")
+    np.testing.assert_array_equal(answers_now, answers)
+    results = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert list(results) == ["classifier", "localizer", "crops", "weighted"]
 
 
 def write_boxes(root):

@@ -132,7 +132,7 @@ def _group(title, *options):
 DEBUG = _flag("--debug", "show the whole traceback of an error")
 WORKDIR = _option("--workdir", "folder of a training", required=True)
 DATA_TEXT = "folder, .csv file or name of a data set"
-DATA = _option("--data", f"{DATA_TEXT} (default: that of the training)")
+DATA = _option("--data", "where the data lie now (default: as in training)")
 DATA_DIR = _option(
     "--data-dir", "where data sets with a name are, or the images of a .csv"
 )

@@ -1,7 +1,8 @@
 """Images decoded once and kept in memory."""
 
 import dataclasses
-import os
+import pathlib
+import re
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from keras_fgvc.data.pipeline import as_size, make_batches
 BATCH_SIZE = 64
 LONG = 2_000  # More images than this take a while.
 PROGRESS_INTERVAL = 1.0  # seconds
+MEMINFO = pathlib.Path("/proc/meminfo")  # of Linux
 
 
 def read_into_memory(data, image_size):
@@ -62,13 +64,18 @@ def _progress(title, count):
 
 
 def _check_memory(name, needed) -> None:
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Not on every system.
-        return
-    if needed > free:
+    free = _free_bytes()
+    if free is not None and needed > free:
         raise MemoryError(
             f"{name} takes {needed / 1e9:.1f} GB at this size and "
             f"{free / 1e9:.1f} GB of memory are free. Give a smaller "
             "`image_size`, or leave the images where they are."
         )
+
+
+def _free_bytes():
+    """What may be taken, that of the page cache too; None where unknown."""
+    if not MEMINFO.exists():  # Not on every system.
+        return None
+    found = re.search(r"MemAvailable:\s*(\d+) kB", MEMINFO.read_text())
+    return found and 1024 * int(found[1])

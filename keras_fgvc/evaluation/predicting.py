@@ -1,14 +1,10 @@
 """One pass of a model over a split."""
 
-import hashlib
-import os
-import pathlib
-
 import keras
 import numpy as np
 
 from keras_fgvc import ops
-from keras_fgvc.data.fingerprints import add_array, add_json
+from keras_fgvc.data.identity import identity
 from keras_fgvc.evaluation.predictions import Predictions
 
 WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
@@ -81,7 +77,7 @@ def predict(
         class_names=data.class_names,
         boxes=_without_map_of_crops(found),
         true_boxes=examples.boxes,
-        image_digest=_identity(examples),
+        image_digest=identity(examples),
     )
 
 
@@ -105,28 +101,3 @@ def _without_map_of_crops(boxes):
     if "boxes" in boxes and not np.allclose(boxes["boxes"], WHOLE_IMAGE):
         boxes.pop("mean_activation", None)
     return boxes
-
-
-def _identity(examples):
-    """A digest of the images; it stays when their folder is moved."""
-    digest = hashlib.sha256()
-    if examples.images is not None:
-        kind = "pixels {1}x{2}".format(*examples.images.shape)
-        add_array(digest, examples.images)
-    elif examples.paths is not None:
-        kind = "files"
-        _add_files(digest, examples.paths)
-    else:
-        kind, records = "records", examples.records
-        add_json(digest, [os.path.basename(path) for path in records.files])
-        places = (records.file_index, records.offsets, records.lengths)
-        add_array(digest, np.stack([np.asarray(p, "<i8") for p in places]))
-    return f"{kind} {digest.hexdigest()}"
-
-
-def _add_files(digest, paths):
-    """Adds names below the folder they have in common, and sizes."""
-    root = os.path.commonpath([os.path.dirname(path) for path in paths])
-    for path in paths:
-        name = pathlib.PurePath(os.path.relpath(path, root)).as_posix()
-        add_json(digest, [name, os.path.getsize(path)])

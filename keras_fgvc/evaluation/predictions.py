@@ -11,6 +11,7 @@ import numpy as np
 from keras_fgvc import ops
 from keras_fgvc._checks import check_labels, check_shape
 from keras_fgvc._files import move_into_place
+from keras_fgvc.data.identity import are_others
 
 # Rows of probabilities may sum to 1 within this: the rounding of half
 # precision, even over thousands of classes. Logits are far outside.
@@ -151,8 +152,7 @@ class Predictions:
         differing = int(np.sum(self.labels != other.labels))
         if differing:
             return f"other labels at {differing} of {len(self.labels)} places"
-        kinds = [p.image_digest.rpartition(" ")[0] for p in (self, other)]
-        if kinds[0] == kinds[1] and self.image_digest != other.image_digest:
+        if are_others(self.image_digest, other.image_digest):
             return "other images with the same labels"
         return ""
 

@@ -53,7 +53,7 @@ def build_model(
     if "image_size" in inspect.signature(method).parameters:
         options["image_size"] = recipe.image_size
     model = method(backbone, num_classes, weights=weights, **options)
-    model.initial_weights = _origin(weights)
+    model.initial_weights = _origin(backbone, weights)
     return model
 
 
@@ -99,9 +99,11 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
     )
 
 
-def _origin(weights):
+def _origin(backbone, weights):
     """In words that stay true when a file is moved, and not when it changes."""
-    path = pathlib.Path(weights or "")
+    if weights is None:  # a network that is given does not tell
+        return "random" if isinstance(backbone, str) else None
+    path = pathlib.Path(weights)
     if not path.is_file():
         return weights
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

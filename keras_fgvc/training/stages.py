@@ -75,7 +75,7 @@ def fit(
     workers.check_outside()
     for is_turn in (workers.is_chief, not workers.is_chief):
         if is_turn:  # the others compare with what the chief claimed
-            claim(workdir, recipe, data, seed, model.initial_weights)
+            claim(workdir, recipe, data, seed, model, workers.is_chief)
         workers.wait()
     logs = {}
     for number, stage in chosen:

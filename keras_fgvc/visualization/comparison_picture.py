@@ -2,6 +2,8 @@
 
 import math
 
+from keras_fgvc.visualization.drawing import new_figure
+
 INCHES_A_ROW = 0.4
 WIDTH, MARGIN = 7, 1.2  # inches
 GREY, BAR, REFERENCE = "#333333", "#a6bddb", "#e6550d"
@@ -19,6 +21,7 @@ def save_comparison(path, table, *, references: dict | None = None) -> None:
     Raises:
         ValueError: If there is nothing to compare with the baseline, or a
             reference is of no row.
+        ImportError: If Matplotlib is not installed.
 
     Example:
 
@@ -40,14 +43,12 @@ def save_comparison(path, table, *, references: dict | None = None) -> None:
     )
     ```
     """
-    from matplotlib.figure import Figure
-
     found = {name: row.comparison for name, row in table.rows.items()}
     del found[table.baseline]
     references = references or {}
     _check(found, references, table)
     places = {name: place for place, name in enumerate([*found][::-1])}
-    figure = Figure(figsize=(WIDTH, MARGIN + INCHES_A_ROW * len(found)))
+    figure = new_figure(WIDTH, MARGIN + INCHES_A_ROW * len(found))
     axes = figure.subplots()
     points = [100 * found[name].difference for name in places]
     axes.barh(list(places.values()), points, height=0.6, color=BAR)

@@ -1,11 +1,9 @@
 """Images kept in memory give the batches that files give."""
 
-import os
-
 import numpy as np
 import pytest
 
-from keras_fgvc.data import Augmentation, open_dataset
+from keras_fgvc.data import Augmentation, in_memory, open_dataset
 from tests.data.image_files import write_class_folders
 
 
@@ -58,9 +56,14 @@ def test_what_is_in_memory_at_that_size_is_not_copied():
     assert digits.in_memory(size).subset("test") is digits.subset("test")
 
 
-def test_too_large_is_said_before_it_is_tried(folder, monkeypatch):
-    monkeypatch.setattr(
-        os, "sysconf", {"SC_AVPHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.__getitem__
-    )
+def test_too_large_is_said_before_it_is_tried(folder, monkeypatch, tmp_path):
+    meminfo = tmp_path / "meminfo"
+    monkeypatch.setattr(in_memory, "MEMINFO", meminfo)
+    meminfo.write_text("MemFree: 1 kB\nMemAvailable:  12 kB\nCached: 9 kB\n")
     with pytest.raises(MemoryError, match=r"takes .* GB .*Give a smaller"):
         open_dataset(folder).in_memory(64)
+    # What files have filled is given back when it is asked for.
+    meminfo.write_text("MemFree: 1 kB\nMemAvailable:  999 kB\n")
+    open_dataset(folder).in_memory(64)
+    meminfo.unlink()  # not Linux
+    open_dataset(folder).in_memory(64)

@@ -43,7 +43,10 @@ def test_where_weights_came_from_is_noted(tmp_path):
         model = training.build_model(recipe, "mobilenet", 2, weights=weights)
         return model.initial_weights
 
-    assert build(None) is None
+    assert build(None) == "random"
+    tapped = recipe.replace(arguments={"tap": 8})
+    given = training.build_model(tapped, tiny.backbone(), 2)
+    assert given.initial_weights is None
     notes = []
     for seed in (0, 1):
         keras.utils.set_random_seed(seed)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -41,6 +42,23 @@ def trained(photographs, tmp_path_factory):
     return workdir, images, model
 
 
+def edit_run(workdir, **changes):
+    path = workdir / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def go_on(workdir, images):
+    """The same training again; all of its stages are finished."""
+    return training.fit(
+        models.Baseline(tiny.backbone(), 2, tap=8),
+        training.open_run(workdir).recipe,
+        images,
+        workdir,
+        seed=3,
+        verbose=0,
+    )
+
+
 def test_what_the_network_began_with(photographs, tmp_path):
     images = data.open_dataset(str(photographs), seed=5)
     recipe = recipes.get("elope-short").replace(
@@ -67,6 +85,7 @@ def test_everything_comes_back(trained):
     assert run.recipe.stages[0].epochs == 2
     assert list(run.logs()) == ["1-classifier"]
     assert len(run.logs()["1-classifier"]) == 2
+    assert run.finished_stages() == [1]
     pixels, _ = tiny.images_and_labels(3, size=24)
     np.testing.assert_array_equal(
         run.load_model().predict_on_batch(pixels)["probabilities"],
@@ -84,20 +103,56 @@ def test_data_that_was_moved(trained, photographs, tmp_path):
     again = training.open_run(workdir).open_data(moved)
     assert again.split_sizes == images.split_sizes
     # Going on with it is no other run.
-    path = workdir / "run.json"
-    run = json.loads(path.read_text())
-    run["opened_by"]["name_or_path"] = "/gone"
-    path.write_text(json.dumps(run))
+    opened_by = training.open_run(workdir).opened_by
+    edit_run(workdir, opened_by={**opened_by, "name_or_path": "/gone"})
     with pytest.raises(ValueError, match=r"looked for at /gone"):
         training.open_run(workdir).open_data()
-    training.fit(
-        models.Baseline(tiny.backbone(), 2, tap=8),
-        training.open_run(workdir).recipe,
-        images,
-        workdir,
-        seed=3,
-        verbose=0,
+    go_on(workdir, images)
+    training.open_run(workdir).open_data()
+
+
+def test_where_the_data_lie_now_is_noted(trained, photographs, tmp_path):
+    workdir = shutil.copytree(trained[0], tmp_path / "run")
+    moved = shutil.copytree(photographs, tmp_path / "elsewhere")
+    edit_run(workdir, initial_weights="imagenet")
+    go_on(workdir, data.open_dataset(str(moved), seed=5))
+    run = training.open_run(workdir)
+    assert run.opened_by["name_or_path"] == str(moved)
+    # The model that went on does not know, and takes nothing away.
+    assert run.initial_weights == "imagenet"
+    in_memory = dataclasses.replace(
+        data.open_dataset(str(moved), seed=5).in_memory(24), opened_by={}
     )
+    go_on(workdir, in_memory)  # other kinds of storage cannot be compared
+    assert training.open_run(workdir).opened_by == run.opened_by
+
+
+def test_another_cut_of_the_same_files_is_refused(trained, photographs):
+    """Of the same size, with images to test that were trained on."""
+    workdir, images, _ = trained
+    other = data.open_dataset(str(photographs), seed=6)
+    assert other.split_sizes == images.split_sizes
+    before = (workdir / "run.json").read_text()
+    with pytest.raises(
+        ValueError, match=r"another run: the images in train, .*test differ"
+    ):
+        go_on(workdir, other)
+    assert (workdir / "run.json").read_text() == before
+
+
+def test_files_that_came_since_are_told(trained, photographs, tmp_path):
+    workdir, _, _ = trained
+    folder = shutil.copytree(photographs, tmp_path / "copy")
+    run = training.open_run(workdir)
+    run.open_data(folder)
+    pixels = np.zeros((19, 23, 3), "uint8")
+    Image.fromarray(pixels).save(folder / "red" / "00.png")
+    with pytest.raises(
+        ValueError, match=r"copy has other images than the run.*test.*added"
+    ):
+        run.open_data(folder)
+    # Runs of before there were digests.
+    dataclasses.replace(run, image_digests={}).open_data(folder)
 
 
 def test_other_classes_are_refused(trained, photographs, tmp_path):
