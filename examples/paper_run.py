@@ -17,6 +17,7 @@ from absl import app, flags
 from keras_fgvc import data, evaluation, training
 from keras_fgvc.cli import make_recipe
 
+THRESHOLD = "threshold.json"  # in the work directory
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", None, "Folder, CSV file or name of a data set.")
 flags.DEFINE_string("data_dir", None, "See data.open_dataset.")
@@ -58,25 +59,26 @@ def run(tune_after=None, evaluate_after=None, on_batch=None):
     """
     model, images, recipe, is_chief = make()
     wanted = chosen_stages(model, tune_after)
+    restore_threshold(model)
     results = {}
     numbered = [s for s in enumerate(recipe.stages, 1) if s[1].name in wanted]
     judged = [n for n, s in numbered if s.name in (evaluate_after or wanted)]
     for number, stage in numbered:
         train(model, recipe, images, number)
+        finished = training.open_run(FLAGS.workdir).finished_stages()
+        is_last = max(finished, default=number) == number
         if stage.name == tune_after and FLAGS.tune_threshold:
-            tau = tune_threshold(model, images, recipe.load_size)
+            tune_threshold(model, images, recipe.load_size)
             if is_chief:
-                model.save(pathlib.Path(FLAGS.workdir) / "model.keras")
-                print(f"threshold {tau} is best on validation", flush=True)
+                keep_threshold(model, is_last)
         if is_chief and number in judged:
             watch = on_batch if number == judged[-1] else None
             results[stage.name] = judge(
-                model, images, recipe, stage.name, watch
+                model, images, recipe, stage.name, watch, keep=is_last
             )
     if not is_chief:  # The first process judges and draws.
         sys.exit()
-    path = pathlib.Path(FLAGS.workdir) / "test.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
+    write_results(results)
     return model, images, recipe
 
 
@@ -129,7 +131,7 @@ def train(model, recipe, images, number):
     )
 
 
-def judge(model, images, recipe, stage, on_batch=None):
+def judge(model, images, recipe, stage, on_batch=None, keep=True):
     """The test split's figures, printed and as a dict.
 
     The answers themselves are kept for compare.py, those of the last stage.
@@ -140,17 +142,42 @@ def judge(model, images, recipe, stage, on_batch=None):
         image_size=recipe.load_size,
         on_batch=on_batch and functools.partial(on_batch, model),
     )
-    found.save(pathlib.Path(FLAGS.workdir) / "predictions-test.npz")
+    if keep:
+        found.save(pathlib.Path(FLAGS.workdir) / "predictions-test.npz")
     result = evaluation.evaluate_predictions(found)
     print(f"after {stage}: {result}", flush=True)
     return result.as_dict()
 
 
 def tune_threshold(model, images, size):
-    """Sets tau to the best on the validation split, and returns it."""
-    tau = evaluation.best_threshold(model, images, image_size=size)
-    model.set_threshold(tau)
-    return tau
+    """Sets tau to the best on the validation split."""
+    model.set_threshold(
+        evaluation.best_threshold(model, images, image_size=size)
+    )
+
+
+def keep_threshold(model, is_last):
+    """For a command that trains the stages behind; and in the saved model."""
+    workdir = pathlib.Path(FLAGS.workdir)
+    (workdir / THRESHOLD).write_text(json.dumps(float(model.threshold)) + "\n")
+    print(f"threshold {model.threshold} is best on validation", flush=True)
+    if is_last:  # else model.keras is of a later stage
+        model.save(workdir / "new.keras")
+        (workdir / "new.keras").replace(workdir / "model.keras")
+
+
+def restore_threshold(model):
+    """Sets tau to what an earlier command chose, if one did."""
+    path = pathlib.Path(FLAGS.workdir) / THRESHOLD
+    if path.exists():
+        model.set_threshold(json.loads(path.read_text()))
+
+
+def write_results(results):
+    """Figures of these stages, beside those of earlier commands."""
+    path = pathlib.Path(FLAGS.workdir) / "test.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**before, **results}, indent=1) + "\n")
 
 
 def sample_images(images, size, count=24):
