@@ -97,7 +97,10 @@ def choose_rate(setting, name, folder):
     """The best rate by half of the budget, on validation images."""
     path = folder / "search.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    for rate in setting.rows[name].rates or setting.rates:
+    rates = setting.rows[name].rates or setting.rates
+    if len(rates) == 1:  # a control, at the rate of what it is to control
+        return rates[0]
+    for rate in rates:
         if str(rate) in found:
             continue
         recipe = make_recipe(setting, name, rate, setting.epochs // 2)
@@ -110,9 +113,11 @@ def choose_rate(setting, name, folder):
             "top1": evaluation.evaluate_predictions(predictions).top1,
         }
         path.write_text(json.dumps(found, indent=1) + "\n")
-    rate = min(found, key=lambda r: found[r]["negative_log_likelihood"])
+    # What an earlier grid had beside these does not count.
+    likelihoods = {r: found[str(r)]["negative_log_likelihood"] for r in rates}
+    rate = min(likelihoods, key=likelihoods.get)
     print(f"{name}: rate {rate} of {found}", flush=True)
-    return float(rate)
+    return rate
 
 
 @functools.cache
@@ -143,6 +148,7 @@ def train(setting, recipe, seed, workdir, split):
     """One run, unless it is there; returns the predictions of a split."""
     path = workdir / f"predictions-{split}.npz"
     if path.exists():
+        check_same(recipe, workdir)
         return evaluation.Predictions.load(path)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -182,6 +188,19 @@ def train(setting, recipe, seed, workdir, split):
         flush=True,
     )
     return found
+
+
+def check_same(recipe, workdir):
+    """Stops before figures of other settings get into the table."""
+    told, asked = (
+        json.dumps(dataclasses.asdict(r))
+        for r in (training.open_run(workdir).recipe, recipe)
+    )
+    if told != asked:
+        raise app.UsageError(
+            f"{workdir} was trained by other settings (see its run.json). "
+            "Give another --out, or the settings of then."
+        )
 
 
 def predict(model, images, recipe, split="test"):
