@@ -90,17 +90,23 @@ def check_channels_last() -> None:
 
 
 def check_labels(labels, num_classes: int) -> None:
-    """Raises if a concrete label lies outside 0..num_classes-1.
+    """Raises if a concrete label is no integer of 0..num_classes-1.
 
     Only NumPy arrays (and what converts to one for free) are read: inside a
     compiled graph the values are not known yet.
     """
     labels = np.asarray(labels)
-    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        raise ValueError(
+            "Labels must be one class number an image. Received: shape "
+            f"{labels.shape}. Of one-hot labels take `labels.argmax(-1)`."
+        )
+    inside = (labels >= 0) & (labels < num_classes)  # NaN is not
+    wrong = labels[~inside | (labels != np.trunc(labels))]
     if wrong.size:
         raise ValueError(
             f"Labels must be integers from 0 to {num_classes - 1} "
             f"(num_classes={num_classes}). Received: {wrong.flat[0]} and "
-            f"{wrong.size - 1} more outside. Count the classes again, or "
+            f"{wrong.size - 1} more such. Count the classes again, or "
             "number the labels from 0."
         )

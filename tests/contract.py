@@ -44,6 +44,7 @@ def check_layer(case: Case, tmp_path) -> None:
     """Raises an AssertionError where the layer breaks the contract."""
     check_config(case)
     check_same_weights_same_output(case)
+    check_channels_last(case)
     check_shapes(case)
     for policy in ("mixed_float16", "mixed_bfloat16"):
         check_policy(case, policy)
@@ -75,6 +76,20 @@ def check_same_weights_same_output(case):
     _call(case, again, inputs)
     again.set_weights(layer.get_weights())
     _assert_equal(_call(case, again, inputs), expected)
+
+
+def check_channels_last(case):
+    """Maps are channels-last whatever format Keras is set to."""
+    layer, inputs = case.layer(**case.arguments), _draw(case)
+    expected = _call(case, layer, inputs)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        again = _from_json(case, layer)
+        _call(case, again, inputs)
+        again.set_weights(layer.get_weights())
+        _assert_equal(_call(case, again, inputs), expected)
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def check_shapes(case):

@@ -56,13 +56,35 @@ def test_good_values_pass():
         (
             ValueError,
             lambda: _checks.check_labels(np.array([0, 3, -1]), 3),
-            r"integers from 0 to 2.*Received: 3 and 1 more outside",
+            r"integers from 0 to 2.*Received: 3 and 1 more such",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_labels(np.array([0.5, 2.0, 1.7]), 3),
+            r"must be integers.*Received: 0\.5 and 1 more such",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_labels(np.array([1.0, np.nan]), 3),
+            r"must be integers.*Received: nan and 0 more such",
+        ),
+        (
+            ValueError,
+            lambda: _checks.check_labels(np.eye(3), 3),
+            r"one class number an image.*shape \(3, 3\).*argmax\(-1\)",
         ),
     ],
 )
 def test_bad_values_are_named(error, call, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float32", "bool"])
+def test_labels_of_any_type(dtype):
+    _checks.check_labels(np.array([0, 1, 1]).astype(dtype), 2)
+    _checks.check_labels(np.array([[0], [1]]).astype(dtype), 2)
+    _checks.check_labels(np.array([], dtype), 2)
 
 
 def test_channels_first():

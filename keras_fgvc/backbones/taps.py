@@ -22,7 +22,7 @@ _PROBE_SIZES = (256, 512)
 
 # A layer that only this family has -> the names its taps may have.
 _FAMILY_TAPS = {
-    "conv2_block1_0_bn": r"pool\d_relu|relu",  # DenseNet
+    "conv2_block1_concat": r"pool\d_relu|relu",  # DenseNet
     "block1a_dwconv": r"block\d[a-z]_add|top_activation",  # EfficientNet
     "layer1_0_conv1": r"layer\d_\d+_out",  # wide ResNet
     "mixed0": r"mixed\d+",  # InceptionV3

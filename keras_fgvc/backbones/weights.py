@@ -41,7 +41,8 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
     """Copies the weights of layers that both models have.
 
     A layer is the same if its name and the shapes of its weights are,
-    whatever model it is nested in. The moving statistics of batch
+    whatever model it is nested in; of several, the one that is nested in
+    models of the same names. The moving statistics of batch
     normalisation are copied as well. Names that Keras's counter gave (most
     of an Inception's) agree only between a model and its own copies.
 
@@ -54,7 +55,8 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
         How many layers were copied.
 
     Raises:
-        ValueError: if the models share no layer.
+        ValueError: if the models share no layer, or it cannot be told which
+            of several is meant.
 
     Example:
 
@@ -67,11 +69,11 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
     ```
     """
     known = {}
-    for layer in _weighted_layers(source):
-        known.setdefault(_signature(layer), layer)
+    for path, layer in _weighted_layers(source):
+        known.setdefault(_signature(layer), []).append((path, layer))
     pairs = [
-        (known[_signature(layer)], layer)
-        for layer in _weighted_layers(target)
+        (_same(known[_signature(layer)], path, layer.name), layer)
+        for path, layer in _weighted_layers(target)
         if _signature(layer) in known
     ]
     if not pairs:
@@ -86,15 +88,46 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
     return len(pairs)
 
 
-def _weighted_layers(model: keras.Model) -> list:
-    """The layers with weights, nested models opened up."""
+def _weighted_layers(model: keras.Model, path: tuple = ()) -> list:
+    """Pairs of the models' names around a layer with weights, and the layer."""
     layers = []
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            layers.extend(_weighted_layers(layer))
+        if isinstance(layer, keras.Model) and not _has_own_weights(layer):
+            layers.extend(_weighted_layers(layer, (*path, layer.name)))
         elif layer.weights:
-            layers.append(layer)
+            layers.append((path, layer))
     return layers
+
+
+def _has_own_weights(model: keras.Model) -> bool:
+    """Whether a subclass added weights beside those of its layers."""
+    inner = {id(w) for layer in model.layers for w in layer.weights}
+    return any(id(weight) not in inner for weight in model.weights)
+
+
+def _same(candidates: list, path: tuple, name: str):
+    """The layer of the same name that is nested likewise."""
+    if len(candidates) == 1:
+        return candidates[0][1]
+    # One of the two models may itself lie in another.
+    exact = [layer for other, layer in candidates if other == path]
+    alike = [
+        layer
+        for other, layer in candidates
+        if _ends_with(path, other) or _ends_with(other, path)
+    ]
+    if len(exact or alike) != 1:
+        raise ValueError(
+            f"`source` has {len(candidates)} layers {name!r} of the same "
+            "shapes in nested models, and it cannot be told which one is "
+            "meant. Give the nested models other names, the same in "
+            "`source` and `target`."
+        )
+    return (exact or alike)[0]
+
+
+def _ends_with(path: tuple, end: tuple) -> bool:
+    return path[max(0, len(path) - len(end)) :] == end
 
 
 def _signature(layer) -> tuple:

@@ -57,6 +57,7 @@ class FeaturePyramid(keras.layers.Layer):
             self.filters,
             kernel_size,
             padding="same",
+            data_format="channels_last",
             dtype=self.dtype_policy,
             name=name,
         )

@@ -207,12 +207,12 @@ def _value(variable):
 
 def _as_list(attended):
     """A list of tensors or shapes from one or several of them."""
-    # A saved file gives a shape back as a list: its first entry is a number
-    # or None, not a shape.
-    several = isinstance(attended, list) and not (
+    # A shape, too, is a tuple, or a list in a saved file: its first entry is
+    # a number or None.
+    several = isinstance(attended, (list, tuple)) and not (
         attended[0] is None or isinstance(attended[0], int)
     )
-    return attended if several else [attended]
+    return list(attended) if several else [attended]
 
 
 def _glorot(fan_in, fan_out):

@@ -121,6 +121,7 @@ class GlimpseAttention(keras.layers.Layer):
             filters,
             self.kernel_size,
             padding="same",
+            data_format="channels_last",
             activation=activation,
             use_bias=use_bias,
             dtype=self.dtype_policy,

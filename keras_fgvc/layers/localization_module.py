@@ -92,7 +92,11 @@ class LocalizationModule(keras.layers.Layer):
         check_rank("images", input_shape, 4, "(batch, height, width, channels)")
         self.features = self._default_stem() if self.stem is None else self.stem
         self.head = keras.layers.Conv2D(
-            1, 3, dtype=self.dtype_policy, name="head"
+            1,
+            3,
+            data_format="channels_last",
+            dtype=self.dtype_policy,
+            name="head",
         )
         working = (*self._working_size, input_shape[-1])
         if not self.features.built:
@@ -117,6 +121,7 @@ class LocalizationModule(keras.layers.Layer):
         conv = keras.layers.Conv2D
         options = {
             "padding": "same",
+            "data_format": "channels_last",
             "activation": "relu",
             "kernel_initializer": "he_normal",
             "dtype": self.dtype_policy,
@@ -130,6 +135,8 @@ class LocalizationModule(keras.layers.Layer):
         return keras.Sequential(layers, name="stem")
 
     def call(self, images, training=False):
+        # An image of bytes would be rounded to bytes again.
+        images = keras_ops.cast(images, self.compute_dtype)
         small = keras_ops.image.resize(
             images, self._working_size, data_format="channels_last"
         )

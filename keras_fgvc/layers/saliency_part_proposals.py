@@ -174,6 +174,7 @@ class SaliencyPartProposals(keras.layers.Layer):
             filters,
             kernel_size,
             padding="same",
+            data_format="channels_last",
             dtype=self.dtype_policy,
             name=name,
             **options,

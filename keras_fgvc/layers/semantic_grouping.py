@@ -91,6 +91,7 @@ class SemanticGrouping(keras.layers.Layer):
             filters,
             1,
             use_bias=False,
+            data_format="channels_last",
             dtype=self.dtype_policy,
             name="convolution",
         )

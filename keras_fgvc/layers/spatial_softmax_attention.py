@@ -105,6 +105,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
             self.num_heads,
             self.kernel_size,
             padding="same",
+            data_format="channels_last",
             use_bias=self.mask == "sigmoid",
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,

@@ -82,8 +82,8 @@ class Latch(keras.layers.Layer):
             shape=(), initializer="zeros", trainable=False, name="state"
         )
 
-    def set(self):
-        self.state.assign(1.0)
+    def set(self, value: bool = True):
+        self.state.assign(float(value))
 
     def is_set(self):
         return bool(keras_ops.convert_to_numpy(self.state) == 1.0)

@@ -12,6 +12,7 @@ from keras import ops
 from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 from keras_fgvc.models._replicated import ReplicatedModel
+from keras_fgvc.models._saved_arguments import SavedArguments
 
 
 class _Monitors:
@@ -26,7 +27,7 @@ class _Monitors:
         self.localization = []  # metrics that need boxes or heat maps
 
 
-class FineGrainedModel(ReplicatedModel):
+class FineGrainedModel(SavedArguments, ReplicatedModel):
     """Base of all methods: a functional graph whose losses are its own.
 
     A subclass builds its graph, calls `super().__init__(inputs, outputs,
@@ -131,13 +132,20 @@ class FineGrainedModel(ReplicatedModel):
     # ---- Keras's own training loop, told where to look ----
 
     def compile(
-        self, optimizer="rmsprop", *, loss=None, metrics=None, **kwargs
+        self,
+        optimizer="rmsprop",
+        *,
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        **kwargs,
     ):
         """Compiles as `keras.Model.compile` does, without a loss.
 
         Args:
             optimizer: As in `keras.Model.compile`.
             loss: Must stay `None`: the losses are part of the model.
+            loss_weights: Must stay `None`: set `model.loss_weights` before.
             metrics: List of metrics. Those of `keras_fgvc.metrics` receive
                 the dicts of targets and outputs, all others the labels and
                 `"probabilities"`.
@@ -148,6 +156,12 @@ class FineGrainedModel(ReplicatedModel):
                 f"The losses of {type(self).__name__} are part of the model: "
                 f"call `compile` without `loss`. Received: loss={loss!r}. "
                 "Their weights are in `model.loss_weights`."
+            )
+        if loss_weights is not None:
+            raise ValueError(
+                "Set `model.loss_weights`, which has "
+                f"{', '.join(self.loss_weights)}, and call `compile` without. "
+                f"Received: loss_weights={loss_weights!r}."
             )
         if not isinstance(metrics, (list, tuple, type(None))):
             raise ValueError(
@@ -228,59 +242,6 @@ class FineGrainedModel(ReplicatedModel):
     def metrics(self):
         own = [*self._monitors.terms.values(), *self._monitors.localization]
         return [*super().metrics, *own]
-
-    # ---- config ----
-
-    def keep_arguments(self, **arguments) -> None:
-        """Makes each constructor argument an attribute and part of the config.
-
-        Args:
-            **arguments: All but `num_classes` and `weights`: a saved file
-                brings its own weights, the file they once came from may be
-                gone when it is loaded.
-        """
-        self._argument_names = tuple(arguments)
-        for name, value in arguments.items():
-            # Past Keras's tracking: of a user's backbone the graph may need
-            # only some layers, and the others must not train.
-            given = isinstance(value, keras.Model)
-            store = object.__setattr__ if given else setattr
-            store(self, name, value)
-
-    def get_config(self):
-        # Not super().get_config(): it would list the graph's layers, which
-        # the constructor builds again.
-        config = {
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-            "num_classes": self.num_classes,
-            "stage": self.stage,
-        }
-        for name in self._argument_names:
-            value = getattr(self, name)
-            if isinstance(value, keras.Model):
-                value = keras.saving.serialize_keras_object(value)
-            config[name] = value
-        return config
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the graph under the saved precision, in the saved stage."""
-        config = dict(config)
-        stage = config.pop("stage")
-        policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
-        if isinstance(config.get("backbone"), dict):
-            config["backbone"] = keras.saving.deserialize_keras_object(
-                config["backbone"], custom_objects=custom_objects
-            )
-        current = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(policy)
-        try:
-            model = cls(**config)
-        finally:
-            keras.config.set_dtype_policy(current)
-        model.begin_stage(stage)
-        return model
 
 
 def _labels(targets):

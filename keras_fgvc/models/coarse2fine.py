@@ -79,8 +79,7 @@ class Coarse2Fine(FineGrainedModel):
             image before its ReLU. Defaults to `True`: without it a map whose
             scores are all negative is dead for good. The paper is silent.
         pooling: `"average"` (default) or `"max"`, of the parts.
-        scale: What the normalised part features are multiplied by before the
-            classifier. Defaults to 100, WS-DAN's.
+        scale: Factor of the normalised part features. Default 100, WS-DAN's.
         augment: `"highlight"` (default) or `"crop_drop"`.
         predict_with: Whose probabilities: `"both"` (default, their mean),
             `"coarse"` or `"fine"`. Both are taken; see `coarse_model()`.
@@ -285,6 +284,7 @@ class Coarse2Fine(FineGrainedModel):
         """The first look alone, at half the cost, on the same weights.
 
         For inference; `"probabilities"` and `"logits"` are the coarse head's.
+        After `set_threshold` call it again.
         """
         return graph.first_look(self, self._named_outputs)
 

@@ -255,6 +255,13 @@ class FCAN(FineGrainedModel):
             self.parts_begun.set()
         self._set_up(name)
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """See `FineGrainedModel.from_config`; the parts are yet to begin."""
+        model = super().from_config(config, custom_objects)
+        model.parts_begun.set(False)  # weights that follow bring their own
+        return model
+
     def _set_up(self, stage):
         learning = {
             "whole": self.classifiers[:1],

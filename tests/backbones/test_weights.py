@@ -173,6 +173,65 @@ def test_copy_weights_opens_nested_models_and_leaves_other_shapes():
     )
 
 
+class WithOwnWeight(keras.Model):
+    """A nested model whose layers are not all it has."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(3, name="dense")
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.shift = self.add_weight(shape=(3,), name="shift")
+        self.shift.assign([1.0, 2.0, 3.0])
+
+    def call(self, x):
+        return self.dense(x) + self.shift
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 3)
+
+
+def branch(name):
+    convolution = layers.Conv2D(4, 3, strides=4, padding="same", name="conv")
+    return keras.Sequential(
+        [keras.Input((None, None, 3)), convolution], name=name
+    )
+
+
+def test_a_copy_of_branches_whose_layers_have_the_same_names():
+    image = keras.Input((32, 32, 3))
+    x = layers.Add()([branch("a")(image), branch("b")(image)])
+    x = WithOwnWeight(name="own")(x)
+    x = layers.Conv2D(4, 3, strides=8, padding="same", name="last")(x)
+    model = backbones.build(keras.Model(image, x))
+    copy = backbones.clone(model, "copy")
+    images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3))
+    np.testing.assert_array_equal(
+        copy.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+    for ours, theirs in zip(copy.weights, model.weights, strict=True):
+        assert ours is not theirs
+    # The copy again, with the whole of it inside another model.
+    for weight in copy.weights:
+        weight.assign(weight + 1)
+    outer = keras.Model(image, copy(image), name="outer")
+    backbones.copy_weights(outer, model)
+    np.testing.assert_array_equal(
+        copy.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+
+
+def test_copy_weights_that_cannot_tell_which_is_meant():
+    image = keras.Input((32, 32, 3))
+    two = keras.Model(
+        image, layers.Add()([branch("a")(image), branch("b")(image)])
+    )
+    other = keras.Model(image, branch("c")(image))
+    with pytest.raises(ValueError, match=r"2 layers 'conv'.*other names"):
+        backbones.copy_weights(two, other)
+
+
 def test_copy_weights_with_nothing_in_common_is_an_error():
     images = keras.Input((None, None, 3))
     other = keras.Model(images, layers.Conv2D(5, 3)(images), name="other")

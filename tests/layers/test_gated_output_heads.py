@@ -130,6 +130,15 @@ def test_one_tensor_is_a_list_of_one():
     np.testing.assert_array_equal(to_numpy(found), to_numpy(expected))
 
 
+def test_a_tuple_is_as_good_as_a_list():
+    layer = GatedOutputHeads(CLASSES)
+    expected = layer(list(ATTENDED), FEATURES, LOGITS)
+    found = layer(tuple(ATTENDED), FEATURES, LOGITS)
+    np.testing.assert_array_equal(to_numpy(found), to_numpy(expected))
+    new = GatedOutputHeads(CLASSES)
+    assert new(tuple(ATTENDED), FEATURES, LOGITS).shape == expected.shape
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

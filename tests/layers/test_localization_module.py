@@ -32,6 +32,14 @@ def test_whole_image_until_enabled():
     np.testing.assert_array_equal(to_numpy(layer(IMAGES)[1]), to_numpy(boxes))
 
 
+def test_bytes_are_pixels_like_floats():
+    layer = LocalizationModule((5, 4))
+    images = np.random.default_rng(0).integers(0, 256, (2, 90, 70, 3), "uint8")
+    as_floats, _ = layer(images.astype("float32"))
+    as_bytes, _ = layer(images)
+    np.testing.assert_array_equal(to_numpy(as_bytes), to_numpy(as_floats))
+
+
 def test_min_size_gives_the_whole_image():
     layer = LocalizationModule((5, 4), threshold=0.95, min_size=1.0)
     layer.enable()

@@ -147,6 +147,10 @@ def test_metrics_see_probabilities_or_the_dicts():
 def test_compile_refuses_a_loss():
     with pytest.raises(ValueError, match=r"part of the model.*Received: loss="):
         make_baseline().compile("sgd", loss="mse")
+    with pytest.raises(
+        ValueError, match=r"`model\.loss_weights`, which has cross_entropy"
+    ):
+        make_baseline().compile("sgd", loss_weights={"cross_entropy": 0.5})
 
 
 def test_unknown_stage():
@@ -194,6 +198,23 @@ def test_compiled_state_survives_saving(tmp_path):
         "accuracy",
         "localization_accuracy",
     }
+
+
+def test_weights_of_the_losses_survive_saving(tmp_path):
+    images, labels = tiny.images_and_labels()
+    model = make_elope()
+    name = next(iter(model.loss_weights))
+    model.loss_weights[name] = 0.25
+    model.compile("sgd")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.loss_weights == model.loss_weights
+    assert loaded.evaluate(images, labels, verbose=0) == pytest.approx(
+        model.evaluate(images, labels, verbose=0), rel=1e-5
+    )
+    config = model.get_config()
+    del config["loss_weights"]  # as in files of before
+    assert ELoPE.from_config(config).loss_weights[name] == 1.0
 
 
 def test_mixed_precision_is_loaded_as_saved(tmp_path):

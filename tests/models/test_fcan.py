@@ -216,6 +216,21 @@ def test_a_second_round_goes_on_with_the_parts_networks(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_model_made_from_a_config_has_not_begun_its_parts():
+    model = make()
+    model.begin_stage("parts")
+    again = FCAN.from_config(model.get_config())
+    assert model.parts_begun.is_set()
+    assert not again.parts_begun.is_set()
+    whole, *parts = again.classifiers
+    whole.set_weights([w + 1 for w in whole.get_weights()])
+    again.begin_stage("parts")
+    for ours, theirs in zip(
+        parts[0].get_weights(), whole.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_head_variables_are_all_but_the_backbones():
     model = make()
     model.begin_stage("parts")
