@@ -152,6 +152,8 @@ def claim(workdir, recipe, data, seed, model, is_chief):
     if found and not differing:
         for name in UNTOLD:
             run[name] = run[name] or found.get(name)
+        # Those of the first call, where these are in memory and those files.
+        run["image_digests"] |= found.get("image_digests", {})
         if run == found or not is_chief:
             return
     workdir.mkdir(parents=True, exist_ok=True)

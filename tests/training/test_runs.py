@@ -124,7 +124,7 @@ def test_where_the_data_lie_now_is_noted(trained, photographs, tmp_path):
         data.open_dataset(str(moved), seed=5).in_memory(24), opened_by={}
     )
     go_on(workdir, in_memory)  # other kinds of storage cannot be compared
-    assert training.open_run(workdir).opened_by == run.opened_by
+    assert training.open_run(workdir) == run
 
 
 def test_another_cut_of_the_same_files_is_refused(trained, photographs):
