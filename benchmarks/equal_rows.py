@@ -113,7 +113,9 @@ def photographs():
                 shares={"classifier": 4, "crops": 4},  # no rank to weigh
                 arguments={"pooling": "average"},
             ),
-            "ELoPE, no localiser": Row("ELoPE", arguments={"localize": False}),
+            "ELoPE, no localiser": Row(  # at the rate that ELoPE chose
+                "ELoPE", arguments={"localize": False}, rates=(1e-4,)
+            ),
             "PainlessAttention": Row("PainlessAttention", paper=(81.0, 82.0)),
             "Coarse2Fine": changed(
                 COARSE2FINE,
