@@ -87,7 +87,8 @@ def test_the_same_image_has_the_same_views_in_inference():
     moved = to_numpy(layer.seed_generator.state)
     assert not np.array_equal(state, moved)
     again = to_numpy(layer([IMAGES[::-1], BOXES[::-1]], training=False))
-    np.testing.assert_array_equal(again[::-1], both)
+    # The place in a batch may change the rounding, on PyTorch.
+    np.testing.assert_allclose(again[::-1], both, **TOLERANCES["float32"])
     alone = to_numpy(layer([IMAGES[1:], BOXES[1:]]))
     np.testing.assert_allclose(alone, both[1:], **TOLERANCES["float32"])
     np.testing.assert_array_equal(to_numpy(layer.seed_generator.state), moved)
