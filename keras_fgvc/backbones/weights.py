@@ -109,8 +109,8 @@ def _same(candidates: list, path: tuple, name: str):
     """The layer of the same name that is nested likewise."""
     if len(candidates) == 1:
         return candidates[0][1]
-    # One of the two models may itself lie in another.
     exact = [layer for other, layer in candidates if other == path]
+    # One of the two models may itself lie in another.
     alike = [
         layer
         for other, layer in candidates

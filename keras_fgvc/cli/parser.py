@@ -131,7 +131,6 @@ def _group(title, *options):
 
 DEBUG = _flag("--debug", "show the whole traceback of an error")
 WORKDIR = _option("--workdir", "folder of a training", required=True)
-DATA_TEXT = "folder, .csv file or name of a data set"
 DATA = _option("--data", "where the data lie now (default: as in training)")
 DATA_DIR = _option(
     "--data-dir", "where data sets with a name are, or the images of a .csv"
@@ -155,7 +154,7 @@ TRAIN = (
     "      --backbone resnet50 --weights imagenet --workdir runs/birds\n\n"
     "After an interruption the same command goes on after the last\n"
     "finished epoch. The test split is looked at once, at the end.",
-    _option("--data", DATA_TEXT, required=True),
+    _option("--data", "folder, .csv file or name of a data set", required=True),
     DATA_DIR,
     _option("--workdir", "folder for all that is written", required=True),
     _one_of(

@@ -150,6 +150,10 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
                 the dicts of targets and outputs, all others the labels and
                 `"probabilities"`.
             **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If `loss` or `loss_weights` is given, or `metrics` is
+                no list.
         """
         if loss is not None:
             raise ValueError(

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc import data, evaluation, ops
+from keras_fgvc.data.identity import identity
 from keras_fgvc.models import ELoPE
 from tests import tiny
 from tests.evaluation.fixed import fixed, labeled
@@ -145,44 +146,8 @@ def test_progress_is_shown_when_asked_for(capsys):
         assert ("3/3" in capsys.readouterr().out) == shown
 
 
-def write_images(root, names, seed=0):
-    rng = np.random.default_rng(seed)
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(0, 256, (8, 8, 3)).astype("uint8")
-        keras.utils.save_img(path, pixels, scale=False)
-    return tuple(str(root / name) for name in names)
-
-
-def identity(paths):
-    model, _ = fixed(probabilities=np.full((256, 2), 0.5, "float32"))
-    examples = data.Examples(labels=np.array([0, 1], "int32"), paths=paths)
-    images = data.LabeledImages("files", ("a", "b"), {"test": examples})
-    return evaluation.predict(model, images, image_size=8).image_digest
-
-
-def test_images_are_known_again_where_their_folder_was_moved(tmp_path):
-    names = ("a/1.png", "b/2.png")
-    first = identity(write_images(tmp_path / "here", names))
-    assert first.startswith("files ")
-    assert identity(write_images(tmp_path / "x" / "there", names)) == first
-    renamed = ("a/1.png", "b/3.png")
-    assert identity(write_images(tmp_path / "other", renamed)) != first
-    paths = write_images(tmp_path / "here", names)
-    keras.utils.save_img(paths[1], np.zeros((8, 8, 3), "uint8"))
-    assert identity(paths) != first
-
-
-def test_images_in_memory_are_known_by_their_pixels():
-    def identity(change=0, size=8):
-        model, images = fixed(probabilities=np.full((3, 2), 0.5, "float32"))
-        images = images[:, :size].copy()
-        images[1, 5, 5] += change
-        examples = labeled(images, [0, 1, 1], None, 2)
-        return evaluation.predict(model, examples, image_size=8).image_digest
-
-    assert identity() == identity()
-    assert identity() != identity(change=1)
-    kinds = {identity(size=size).rpartition(" ")[0] for size in (7, 8)}
-    assert kinds == {"pixels 7x8", "pixels 8x8"}
+def test_it_is_known_of_which_images():
+    model, images = fixed(probabilities=np.full((3, 2), 0.5, "float32"))
+    examples = labeled(images, [0, 1, 1], None, 2)
+    found = evaluation.predict(model, examples, image_size=8)
+    assert found.image_digest == identity(examples.subset("test"))
