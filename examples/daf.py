@@ -22,7 +22,8 @@ import numpy as np
 from absl import app, flags
 from paper_run import run, sample_images
 
-from keras_fgvc import layers, ops, visualization
+from keras_fgvc import layers, visualization
+from keras_fgvc.ops import saliency_map
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("recipe", "daf-short")
@@ -127,7 +128,7 @@ def show_parts(model, images, size):
         noise_stddev=model.noise_stddev, blur_sigma=model.blur_sigma
     )
     views = keras.ops.convert_to_numpy(views([pixels, boxes]))
-    saliency = ops.saliency_map(boxes, size, size)
+    saliency = saliency_map(boxes, size, size)
     saliency = 255 * keras.ops.convert_to_numpy(saliency)
     cells = []  # of the grid: picture, title, heat map, boxes
     for image, photograph in enumerate(pixels):

@@ -18,7 +18,8 @@ import numpy as np
 from absl import app, flags
 from paper_run import run, sample_images
 
-from keras_fgvc import ops, visualization
+from keras_fgvc import visualization
+from keras_fgvc.ops import crop_and_resize
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("recipe", "fcan-short")
@@ -67,7 +68,7 @@ def random_crops(model, pixels, boxes, rng):
     corners = rng.uniform(size=sides.shape) * (1 - sides)
     boxes = np.concatenate([corners, corners + sides], axis=-1)
     size = (model.crop_size, model.crop_size)
-    crops = ops.crop_and_resize(
+    crops = crop_and_resize(
         pixels.astype("float32"), boxes.astype("float32"), size
     )
     network = model.classifiers[0]
@@ -81,7 +82,7 @@ def show_glimpses(model, images, size):
     pixels, _, _ = sample_images(images, size, NUM_PICTURES)
     outputs = model.predict(pixels, verbose=0)
     side = (size, size)
-    crops = ops.crop_and_resize(
+    crops = crop_and_resize(
         pixels.astype("float32"), outputs["part_boxes"], side
     )
     crops = keras.ops.convert_to_numpy(crops)

@@ -21,7 +21,8 @@ import numpy as np
 from absl import app, flags
 from quickstart import CANVAS, small_backbone
 
-from keras_fgvc import data, evaluation, models, ops, recipes, training
+from keras_fgvc import data, evaluation, models, recipes, training
+from keras_fgvc.ops import window_boxes
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("workdir", "runs/looking")
@@ -79,7 +80,7 @@ def covered(locations, centres, map_size):
     """(n, parts, 2) cells and (n, 2) places in 0..1 to a share a part."""
     result = []
     for part, size in enumerate(PART_SIZES):
-        boxes = ops.window_boxes(locations[:, [part]], size, map_size)
+        boxes = window_boxes(locations[:, [part]], size, map_size)
         boxes = keras.ops.convert_to_numpy(boxes)[:, 0]
         inside = (boxes[:, :2] <= centres) & (centres < boxes[:, 2:])
         result.append(inside.all(axis=1).mean())

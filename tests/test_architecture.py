@@ -35,6 +35,12 @@ LEVELS = {
     "__main__": 6,
     "__init__": 6,
 }
+PROJECT = ROOT.parent
+PYTHON_FILES = sorted(
+    path.relative_to(PROJECT)
+    for folder in ("keras_fgvc", "examples", "benchmarks", "tests")
+    for path in (PROJECT / folder).rglob("*.py")
+)
 # Never imported by `import keras_fgvc` itself.
 LAZY = ("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL")
 
@@ -106,3 +112,21 @@ def test_import_is_light():
     ).stdout.split()
     assert "keras_fgvc.layers" in output
     assert not {name.split(".")[0] for name in output} & set(heavy)
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=str)
+def test_ops_means_keras_ops(path):
+    """Our own operations are imported by name: `ops` is keras.ops."""
+    if path.as_posix() == "keras_fgvc/__init__.py":  # it lists the packages
+        return
+    text = (PROJECT / path).read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        for name in node.names:
+            assert (node.module, name.name) != ("keras_fgvc", "ops"), (
+                f"{path}:{node.lineno}: write `from keras_fgvc.ops import ...`."
+            )
+            assert name.name != "ops" or name.asname is None, (
+                f"{path}:{node.lineno}: `ops` is keras.ops, under that name."
+            )

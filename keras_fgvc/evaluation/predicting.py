@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_fgvc import ops
 from keras_fgvc.data.identity import identity
 from keras_fgvc.evaluation.predictions import Predictions
+from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
 # Outputs that are maps of the whole image, high on the object.
@@ -90,8 +90,8 @@ def _kept(outputs, threshold):
         kept["boxes"] = outputs["boxes"][:, 0]
     for name in HEATMAPS:
         if name in outputs:
-            normalized = ops.minmax_normalize(outputs[name])
-            boxes = ops.heatmap_to_box(normalized, threshold)
+            normalized = minmax_normalize(outputs[name])
+            boxes = heatmap_to_box(normalized, threshold)
             kept[name] = keras.ops.convert_to_numpy(boxes)
     return kept
 

@@ -8,10 +8,10 @@ import zlib
 import keras
 import numpy as np
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_labels, check_shape
 from keras_fgvc._files import move_into_place
 from keras_fgvc.data.identity import are_others
+from keras_fgvc.ops import box_iou
 
 # Rows of probabilities may sum to 1 within this: the rounding of half
 # precision, even over thousands of classes. Logits are far outside.
@@ -132,7 +132,7 @@ class Predictions:
                 f"{'no' if self.true_boxes is None else 'some'} true boxes."
             )
         pairs = (self.boxes[output][:, None], self.true_boxes[:, None])
-        iou = ops.box_iou(*map(keras.ops.convert_to_tensor, pairs))
+        iou = box_iou(*map(keras.ops.convert_to_tensor, pairs))
         return keras.ops.convert_to_numpy(iou)[:, 0, 0]
 
     def difference_in_images(self, other: "Predictions") -> str:

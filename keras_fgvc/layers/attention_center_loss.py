@@ -1,9 +1,9 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
 from keras_fgvc._replicas import join_batch
+from keras_fgvc.ops import updated_centers
 
 # Added to a squared norm before its root: a centre starts as a zero vector,
 # and is to be read as one.
@@ -106,34 +106,34 @@ class AttentionCenterLoss(keras.layers.Layer):
         )
 
     def call(self, part_features, labels, training=False):
-        features = keras_ops.cast(part_features, "float32")
-        labels = keras_ops.cast(labels, "int32")
+        features = ops.cast(part_features, "float32")
+        labels = ops.cast(labels, "int32")
         check_rank("labels", labels.shape, 1, "(batch,)")
         # The variable itself cannot enter jitted JAX code.
-        stored = keras_ops.convert_to_tensor(self.centers)
-        center = keras_ops.stop_gradient(
-            keras_ops.take(stored, labels, axis=0)
+        stored = ops.convert_to_tensor(self.centers)
+        center = ops.stop_gradient(
+            ops.take(stored, labels, axis=0)
         )  # (b, m, c)
         if training:
-            self._store(stored, keras_ops.stop_gradient(features), labels)
+            self._store(stored, ops.stop_gradient(features), labels)
         if self.normalize:
             center = _unit(center)
-        return keras_ops.sum((features - center) ** 2, axis=(1, 2))
+        return ops.sum((features - center) ** 2, axis=(1, 2))
 
     def _store(self, stored, features, labels):
         features = join_batch(features)
         labels = join_batch(labels)
         parts, channels = stored.shape[1:]
-        updated = ops.updated_centers(
-            keras_ops.reshape(stored, (self.num_classes, parts * channels)),
-            keras_ops.reshape(features, (-1, parts * channels)),
+        updated = updated_centers(
+            ops.reshape(stored, (self.num_classes, parts * channels)),
+            ops.reshape(features, (-1, parts * channels)),
             labels,
             self.rate,
         )
-        updated = keras_ops.reshape(updated, (-1, parts, channels))
+        updated = ops.reshape(updated, (-1, parts, channels))
         # Images of one class carry equal rows: the order does not matter.
-        rows = keras_ops.expand_dims(labels, -1)
-        self.centers.assign(keras_ops.scatter_update(stored, rows, updated))
+        rows = ops.expand_dims(labels, -1)
+        self.centers.assign(ops.scatter_update(stored, rows, updated))
 
     def compute_output_shape(self, part_features_shape, labels_shape=None):
         return (part_features_shape[0],)
@@ -148,5 +148,5 @@ class AttentionCenterLoss(keras.layers.Layer):
 
 
 def _unit(centers):
-    squared = keras_ops.sum(centers**2, axis=(1, 2), keepdims=True)
-    return centers * keras_ops.rsqrt(squared + NORM_EPSILON)
+    squared = ops.sum(centers**2, axis=(1, 2), keepdims=True)
+    return centers * ops.rsqrt(squared + NORM_EPSILON)

@@ -1,5 +1,5 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
 from keras_fgvc._checks import check_positive_int, check_rank
 from keras_fgvc.ops._upsampling import (
@@ -97,10 +97,10 @@ class AttentionUpsampler(keras.layers.Layer):
 
     def _bilinear(self, shape, dtype):
         kernel = bilinear_kernel(self.factor, shape[0])
-        return keras_ops.convert_to_tensor(kernel, dtype)
+        return ops.convert_to_tensor(kernel, dtype)
 
     def call(self, inputs):
-        kernel = keras_ops.convert_to_tensor(self.kernel)
+        kernel = ops.convert_to_tensor(self.kernel)
         return upsample(inputs, kernel, self.factor)
 
     def compute_output_shape(self, input_shape):

@@ -1,8 +1,8 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_choice
+from keras_fgvc.ops import bilinear_attention_pool, signed_sqrt
 from keras_fgvc.ops.bilinear import POOLINGS, check_same_pixels
 
 # Added to the squared length of a normalised vector, about the sum of the
@@ -90,13 +90,13 @@ class BilinearAttentionPooling(keras.layers.Layer):
     def call(self, inputs):
         # Pooled in float32: in half precision small averages would be lost
         # before the root makes them large.
-        features, attention = (keras_ops.cast(x, "float32") for x in inputs)
-        parts = ops.bilinear_attention_pool(features, attention, self.pooling)
+        features, attention = (ops.cast(x, "float32") for x in inputs)
+        parts = bilinear_attention_pool(features, attention, self.pooling)
         if self.normalize:
-            parts = ops.signed_sqrt(parts)
-            squared = keras_ops.sum(parts**2, axis=(1, 2), keepdims=True)
-            parts = parts * keras_ops.rsqrt(squared + NORM_EPSILON)
-        return keras_ops.cast(parts, self.compute_dtype)
+            parts = signed_sqrt(parts)
+            squared = ops.sum(parts**2, axis=(1, 2), keepdims=True)
+            parts = parts * ops.rsqrt(squared + NORM_EPSILON)
+        return ops.cast(parts, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         features, attention = input_shape

@@ -1,9 +1,13 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
 from keras_fgvc._replicas import join_batch
+from keras_fgvc.ops import (
+    between_class_loss,
+    updated_class_means,
+    within_class_loss,
+)
 
 # Added to a squared norm before its root, so that a zero vector has a finite
 # gradient; far below the squared norm of any trained embedding.
@@ -112,27 +116,27 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
         return _unit(keras.random.normal(shape, dtype=dtype, seed=self.seed))
 
     def call(self, embeddings, labels, training=False):
-        embeddings = _unit(keras_ops.cast(embeddings, "float32"))
-        labels = keras_ops.cast(labels, "int32")
+        embeddings = _unit(ops.cast(embeddings, "float32"))
+        labels = ops.cast(labels, "int32")
         embeddings = join_batch(embeddings, training)
         labels = join_batch(labels, training)
         # The variable itself cannot enter jitted JAX code.
-        stored = keras_ops.convert_to_tensor(self.means)
-        means = ops.updated_class_means(stored, embeddings, labels, self.rate)
+        stored = ops.convert_to_tensor(self.means)
+        means = updated_class_means(stored, embeddings, labels, self.rate)
         if training:
             self._store(stored, labels, means)
-        between = ops.between_class_loss(
+        between = between_class_loss(
             means, labels, self.margin, self.between_weight
         )
-        return ops.within_class_loss(embeddings, means) + between
+        return within_class_loss(embeddings, means) + between
 
     def _store(self, stored, labels, means):
-        means = keras_ops.stop_gradient(means)
+        means = ops.stop_gradient(means)
         if self.renormalize:
             means = _unit(means)
         # Images of one class carry equal rows: the order does not matter.
-        rows = keras_ops.expand_dims(labels, -1)
-        self.means.assign(keras_ops.scatter_update(stored, rows, means))
+        rows = ops.expand_dims(labels, -1)
+        self.means.assign(ops.scatter_update(stored, rows, means))
 
     def compute_output_shape(self, embeddings_shape, labels_shape=None):
         return ()
@@ -150,5 +154,5 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
 
 
 def _unit(vectors):
-    squared = keras_ops.sum(vectors**2, axis=-1, keepdims=True)
-    return vectors * keras_ops.rsqrt(squared + NORM_EPSILON)
+    squared = ops.sum(vectors**2, axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(squared + NORM_EPSILON)

@@ -1,6 +1,6 @@
 import keras
 import numpy as np
-from keras import ops as keras_ops
+from keras import ops
 
 from keras_fgvc._checks import check_positive_int
 
@@ -89,12 +89,10 @@ class ClassScoreFusion(keras.layers.Layer):
                 )
 
     def call(self, inputs):
-        scores = keras_ops.concatenate(inputs, axis=1)
+        scores = ops.concatenate(inputs, axis=1)
         # The variables themselves cannot enter jitted JAX code.
-        fused = keras_ops.matmul(
-            scores, keras_ops.convert_to_tensor(self.kernel)
-        )
-        return fused + keras_ops.convert_to_tensor(self.bias)
+        fused = ops.matmul(scores, ops.convert_to_tensor(self.kernel))
+        return fused + ops.convert_to_tensor(self.bias)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
@@ -107,4 +105,4 @@ def _mean_of_scores(shape, dtype):
     rows, num_classes = shape
     networks = rows // num_classes
     kernel = np.tile(np.eye(num_classes), (networks, 1)) / networks
-    return keras_ops.convert_to_tensor(kernel, dtype)
+    return ops.convert_to_tensor(kernel, dtype)

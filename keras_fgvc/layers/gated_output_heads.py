@@ -1,10 +1,10 @@
 import math
 
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_choice, check_positive_int, check_rank
+from keras_fgvc.ops import confidence_gates, mix_hypotheses
 from keras_fgvc.ops.gating import MIXES
 
 
@@ -146,29 +146,29 @@ class GatedOutputHeads(keras.layers.Layer):
         return self.add_weight(shape=shape, initializer="zeros", name=name)
 
     def call(self, attended, features, logits, return_gates=False):
-        hypotheses = [keras_ops.expand_dims(logits, 1)]
+        hypotheses = [ops.expand_dims(logits, 1)]
         scores = [self._score("bc,c->b", features, self.network_gate)]
-        scores[0] = keras_ops.expand_dims(scores[0], 1)
+        scores[0] = ops.expand_dims(scores[0], 1)
         pairs = zip(self.modules, _as_list(attended), strict=True)
         for module, tensor in pairs:
             if self.reduction == "projection":
                 tensor = tensor * _value(module["reduction"])
-            hypothesis = keras_ops.einsum(
+            hypothesis = ops.einsum(
                 "bkc,kco->bko", tensor, _value(module["kernel"])
             )
             hypotheses.append(hypothesis + _value(module["bias"]))
             scores.append(self._score("bkc,kc->bk", tensor, module["gate"]))
-        hypotheses = keras_ops.concatenate(hypotheses, axis=1)
-        gates = ops.confidence_gates(
-            keras_ops.concatenate(scores, axis=1), self.temperature
+        hypotheses = ops.concatenate(hypotheses, axis=1)
+        gates = confidence_gates(
+            ops.concatenate(scores, axis=1), self.temperature
         )
-        mixed = ops.mix_hypotheses(hypotheses, gates, self.mix)
+        mixed = mix_hypotheses(hypotheses, gates, self.mix)
         return (mixed, gates, hypotheses) if return_gates else mixed
 
     def _score(self, equation, features, weights):
         if weights is None:  # equal scores: the gates average
-            return keras_ops.zeros_like(features[..., 0])
-        return keras_ops.einsum(equation, features, _value(weights))
+            return ops.zeros_like(features[..., 0])
+        return ops.einsum(equation, features, _value(weights))
 
     def compute_output_shape(
         self, attended_shape, features_shape, logits_shape
@@ -202,7 +202,7 @@ class GatedOutputHeads(keras.layers.Layer):
 
 def _value(variable):
     # The variable itself cannot enter jitted JAX code.
-    return keras_ops.convert_to_tensor(variable)
+    return ops.convert_to_tensor(variable)
 
 
 def _as_list(attended):

@@ -1,9 +1,13 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_positive_int, check_rank
 from keras_fgvc._replicas import SeedGenerator
+from keras_fgvc.ops import (
+    best_location,
+    sample_locations,
+    spatial_softmax,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -62,12 +66,12 @@ class GlimpseAttention(keras.layers.Layer):
 
     ```python
     import numpy as np
-    from keras_fgvc import ops
     from keras_fgvc.layers import GlimpseAttention
+    from keras_fgvc.ops import window_boxes
 
     features = np.random.rand(2, 16, 16, 32).astype("float32")
     scores, locations = GlimpseAttention(region_size=8)(features)
-    boxes = ops.window_boxes(locations, 8, (16, 16))  # (2, 1, 4)
+    boxes = window_boxes(locations, 8, (16, 16))  # (2, 1, 4)
     ```
     """
 
@@ -131,15 +135,15 @@ class GlimpseAttention(keras.layers.Layer):
     def call(self, features, previous=None, training=False):
         maps = [features]
         for scores in previous or ():
-            maps.append(keras_ops.cast(_flat_is_one(scores), features.dtype))
-        hidden = self.hidden(keras_ops.concatenate(maps, axis=-1))
-        scores = keras_ops.cast(self.score(hidden)[..., 0], "float32")
+            maps.append(ops.cast(_flat_is_one(scores), features.dtype))
+        hidden = self.hidden(ops.concatenate(maps, axis=-1))
+        scores = ops.cast(self.score(hidden)[..., 0], "float32")
         if training:
-            locations = ops.sample_locations(
+            locations = sample_locations(
                 scores, self.num_samples, self.seed_generator
             )
         else:
-            locations = ops.best_location(scores)
+            locations = best_location(scores)
         return scores, locations
 
     def compute_output_shape(self, features_shape, previous_shape=None):
@@ -165,7 +169,7 @@ class GlimpseAttention(keras.layers.Layer):
 
 def _flat_is_one(scores):
     """Scores `(b, h, w)` -> policy times cells, `(b, h, w, 1)`."""
-    scores = keras_ops.expand_dims(keras_ops.stop_gradient(scores), -1)
-    height, width = keras_ops.shape(scores)[1:3]
-    policy = ops.spatial_softmax(scores)
-    return policy * keras_ops.cast(height * width, policy.dtype)
+    scores = ops.expand_dims(ops.stop_gradient(scores), -1)
+    height, width = ops.shape(scores)[1:3]
+    policy = spatial_softmax(scores)
+    return policy * ops.cast(height * width, policy.dtype)

@@ -1,8 +1,8 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc.ops import global_k_max_pool
 from keras_fgvc.ops.pooling import check_k
 
 
@@ -75,8 +75,8 @@ class GlobalKMaxPooling(keras.layers.Layer):
     def call(self, inputs):
         weights = self.rank_weights
         if weights is not None:
-            weights = keras_ops.convert_to_tensor(weights)
-        return ops.global_k_max_pool(inputs, self.k, weights)
+            weights = ops.convert_to_tensor(weights)
+        return global_k_max_pool(inputs, self.k, weights)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])

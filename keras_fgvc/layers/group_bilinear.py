@@ -1,8 +1,8 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc.ops import group_bilinear, group_codes, interpolate_channels
 from keras_fgvc.ops.group_bilinear import check_groups
 
 
@@ -91,16 +91,16 @@ class GroupBilinear(keras.layers.Layer):
     def call(self, features):
         # In float32 from here to the tanh: float16 ends at 65504, and a
         # product of two features can be larger.
-        values = keras_ops.cast(features, "float32")
+        values = ops.cast(features, "float32")
         channels = features.shape[-1]
         if self.codes:
-            codes = ops.group_codes(self.groups, channels).reshape(-1)
-            values = values + keras_ops.convert_to_tensor(codes)
-        products = ops.group_bilinear(values, self.groups) / self.groups
-        pairs = ops.interpolate_channels(
-            keras_ops.tanh(products), self.filters or channels
+            codes = group_codes(self.groups, channels).reshape(-1)
+            values = values + ops.convert_to_tensor(codes)
+        products = group_bilinear(values, self.groups) / self.groups
+        pairs = interpolate_channels(
+            ops.tanh(products), self.filters or channels
         )
-        return keras_ops.cast(pairs, self.compute_dtype)
+        return ops.cast(pairs, self.compute_dtype)
 
     def compute_output_shape(self, features_shape):
         return (*features_shape[:-1], self.filters or features_shape[-1])

@@ -1,8 +1,8 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_in_range, check_rank, check_size
+from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 STEM_STRIDE = 4
 
@@ -136,26 +136,26 @@ class LocalizationModule(keras.layers.Layer):
 
     def call(self, images, training=False):
         # An image of bytes would be rounded to bytes again.
-        images = keras_ops.cast(images, self.compute_dtype)
-        small = keras_ops.image.resize(
+        images = ops.cast(images, self.compute_dtype)
+        small = ops.image.resize(
             images, self._working_size, data_format="channels_last"
         )
         heatmap = self.head(self.features(small, training=training))
         # A stem that does not pad leaves a smaller map.
         if tuple(heatmap.shape[1:3]) != self.output_size:
-            heatmap = keras_ops.image.resize(
+            heatmap = ops.image.resize(
                 heatmap, self.output_size, data_format="channels_last"
             )
-        heatmap = keras_ops.cast(heatmap[..., 0], "float32")
+        heatmap = ops.cast(heatmap[..., 0], "float32")
         return heatmap, self._boxes(heatmap)
 
     def _boxes(self, heatmap):
-        normalized = ops.minmax_normalize(keras_ops.stop_gradient(heatmap))
-        boxes = ops.heatmap_to_box(normalized, self.threshold, self.min_size)
-        whole = keras_ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
-        switch = keras_ops.convert_to_tensor(self.switch)
-        boxes = keras_ops.where(switch > 0.5, boxes, whole)
-        return keras_ops.expand_dims(boxes, 1)
+        normalized = minmax_normalize(ops.stop_gradient(heatmap))
+        boxes = heatmap_to_box(normalized, self.threshold, self.min_size)
+        whole = ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
+        switch = ops.convert_to_tensor(self.switch)
+        boxes = ops.where(switch > 0.5, boxes, whole)
+        return ops.expand_dims(boxes, 1)
 
     def enable(self, value: bool = True) -> None:
         """Turns the boxes on (or, with `False`, back to the whole image)."""

@@ -1,8 +1,8 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_size
+from keras_fgvc.ops import location_heatmap
 from keras_fgvc.ops.saliency import check_feature_maps
 
 
@@ -67,8 +67,8 @@ class LocationHeatmap(keras.layers.Layer):
         check_feature_maps(feature_maps_shape)
 
     def call(self, feature_maps):
-        heatmap = ops.location_heatmap(feature_maps, self.size)
-        return keras_ops.cast(heatmap, self.compute_dtype)
+        heatmap = location_heatmap(feature_maps, self.size)
+        return ops.cast(heatmap, self.compute_dtype)
 
     def compute_output_shape(self, feature_maps_shape):
         first = feature_maps_shape[0]

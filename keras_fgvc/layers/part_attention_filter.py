@@ -1,5 +1,5 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
 from keras_fgvc._checks import check_positive_int, check_rank
 from keras_fgvc.ops._precision import at_least_float32
@@ -99,15 +99,15 @@ class PartAttentionFilter(keras.layers.Layer):
 
     def call(self, inputs, return_mask=False):
         features, saliency = inputs
-        _, height, width, _ = keras_ops.shape(features)
-        saliency = keras_ops.cast(
+        _, height, width, _ = ops.shape(features)
+        saliency = ops.cast(
             _resize(saliency, height, width), self.compute_dtype
         )
-        hidden = keras_ops.relu(
+        hidden = ops.relu(
             _convolve(saliency, self.hidden_kernel, self.hidden_bias)
         )
         scores = _convolve(hidden, self.mask_kernel, self.mask_bias)
-        mask = 2.0 * keras_ops.sigmoid(scores)
+        mask = 2.0 * ops.sigmoid(scores)
         filtered = features * mask
         return (filtered, mask) if return_mask else filtered
 
@@ -131,21 +131,21 @@ class PartAttentionFilter(keras.layers.Layer):
 
 def _resize(saliency, height, width):
     """Bilinear resize (b, i, j, s) -> (b, height, width, s), float32."""
-    _, rows, columns, maps = keras_ops.shape(saliency)
+    _, rows, columns, maps = ops.shape(saliency)
     # Positions in half precision would miss the pixels of a large map.
-    folded = at_least_float32(keras_ops.transpose(saliency, (0, 3, 1, 2)))
-    folded = keras_ops.reshape(folded, (-1, rows, columns))  # (b * s, i, j)
+    folded = at_least_float32(ops.transpose(saliency, (0, 3, 1, 2)))
+    folded = ops.reshape(folded, (-1, rows, columns))  # (b * s, i, j)
     folded = resize_maps(folded, height, width)
-    resized = keras_ops.reshape(folded, (-1, maps, height, width))
-    return keras_ops.transpose(resized, (0, 2, 3, 1))
+    resized = ops.reshape(folded, (-1, maps, height, width))
+    return ops.transpose(resized, (0, 2, 3, 1))
 
 
 def _convolve(maps, kernel, bias):
-    maps = keras_ops.conv(
+    maps = ops.conv(
         maps,
         # The variable itself cannot enter jitted JAX code.
-        keras_ops.convert_to_tensor(kernel),
+        ops.convert_to_tensor(kernel),
         padding="same",
         data_format="channels_last",
     )
-    return maps + keras_ops.convert_to_tensor(bias)
+    return maps + ops.convert_to_tensor(bias)

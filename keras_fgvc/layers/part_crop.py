@@ -1,7 +1,7 @@
 import keras
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_choice, check_rank, check_size
+from keras_fgvc.ops import crop_and_resize, roi_align
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -66,8 +66,8 @@ class PartCrop(keras.layers.Layer):
         images, boxes = inputs
         images = keras.ops.cast(images, self.compute_dtype)
         if self.source == "image":
-            return ops.crop_and_resize(images, boxes, self.output_size)
-        return ops.roi_align(images, boxes, self.output_size)
+            return crop_and_resize(images, boxes, self.output_size)
+        return roi_align(images, boxes, self.output_size)
 
     def compute_output_shape(self, input_shape):
         images, boxes = input_shape

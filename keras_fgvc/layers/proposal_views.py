@@ -1,13 +1,13 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import (
     check_in_range,
     check_positive_int,
     check_rank,
 )
 from keras_fgvc._replicas import SeedGenerator
+from keras_fgvc.ops import gaussian_blur, isolate_boxes
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -95,12 +95,12 @@ class ProposalViews(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         images, boxes = inputs
-        images = keras_ops.cast(images, "float32")
-        height = keras_ops.cast(keras_ops.shape(images)[1], "float32")
-        blurred = ops.gaussian_blur(images, self.blur_sigma * height)
-        noise = self._noise(keras_ops.shape(images), training)
-        views = ops.isolate_boxes(images, boxes, noise, blurred)
-        return keras_ops.cast(views, self.compute_dtype)
+        images = ops.cast(images, "float32")
+        height = ops.cast(ops.shape(images)[1], "float32")
+        blurred = gaussian_blur(images, self.blur_sigma * height)
+        noise = self._noise(ops.shape(images), training)
+        views = isolate_boxes(images, boxes, noise, blurred)
+        return ops.cast(views, self.compute_dtype)
 
     def _noise(self, shape, training):
         """(b, h, w, c) in training, else (1, h, w, c)."""

@@ -1,7 +1,7 @@
 import keras
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_positive_int, check_rank, check_size
+from keras_fgvc.ops import roi_align
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -65,7 +65,7 @@ class ROIAlign(keras.layers.Layer):
     def call(self, inputs):
         features, boxes = inputs
         features = keras.ops.cast(features, self.compute_dtype)
-        return ops.roi_align(features, boxes, self.output_size, self.samples)
+        return roi_align(features, boxes, self.output_size, self.samples)
 
     def compute_output_shape(self, input_shape):
         features, boxes = input_shape

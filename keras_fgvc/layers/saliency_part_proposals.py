@@ -1,14 +1,19 @@
 import math
 
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import (
     check_in_range,
     check_positive_int,
 )
 from keras_fgvc.layers._feature_pyramid import FeaturePyramid
+from keras_fgvc.ops import (
+    anchor_boxes,
+    decode_boxes,
+    foreground,
+    non_max_suppression,
+)
 from keras_fgvc.ops._resizing import resize_nearest
 from keras_fgvc.ops.regions.anchors import (
     ANCHOR_RATIOS,
@@ -28,13 +33,13 @@ def bounded_deltas(deltas, cells):
     foreground which its anchor was chosen for; the logarithm of height over
     width by `MAX_LOG_STRETCH`. The size is free, zeros remain zeros.
     """
-    center = keras_ops.tanh(deltas[..., :2]) / cells
+    center = ops.tanh(deltas[..., :2]) / cells
     height, width = deltas[..., 2], deltas[..., 3]
     size = (height + width) / 2
-    stretch = keras_ops.tanh((height - width) / MAX_LOG_STRETCH)
+    stretch = ops.tanh((height - width) / MAX_LOG_STRETCH)
     stretch = MAX_LOG_STRETCH / 2 * stretch
-    sides = keras_ops.stack([size + stretch, size - stretch], axis=-1)
-    return keras_ops.concatenate([center, sides], axis=-1)
+    sides = ops.stack([size + stretch, size - stretch], axis=-1)
+    return ops.concatenate([center, sides], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -182,21 +187,21 @@ class SaliencyPartProposals(keras.layers.Layer):
 
     def call(self, feature_maps, heatmap=None, return_candidates=False):
         if self.hold_features:
-            feature_maps = [keras_ops.stop_gradient(x) for x in feature_maps]
+            feature_maps = [ops.stop_gradient(x) for x in feature_maps]
         levels = self.pyramid(feature_maps)
-        sizes = [keras_ops.shape(level)[1:3] for level in levels]
+        sizes = [ops.shape(level)[1:3] for level in levels]
         boxes, scores = self._predict(levels, sizes)
         ranked = scores
         if heatmap is not None:
             inside = self._on_foreground(heatmap, sizes)
-            ranked = keras_ops.where(inside, scores, -float("inf"))
-        indices, valid = ops.non_max_suppression(
+            ranked = ops.where(inside, scores, -float("inf"))
+        indices, valid = non_max_suppression(
             boxes, ranked, self.num_parts, self.iou_threshold
         )
-        indices = keras_ops.where(valid, indices, indices[:, :1])
+        indices = ops.where(valid, indices, indices[:, :1])
         chosen = (
-            keras_ops.take_along_axis(boxes, indices[..., None], axis=1),
-            keras_ops.take_along_axis(scores, indices, axis=1),
+            ops.take_along_axis(boxes, indices[..., None], axis=1),
+            ops.take_along_axis(scores, indices, axis=1),
         )
         return (*chosen, boxes, ranked) if return_candidates else chosen
 
@@ -206,12 +211,10 @@ class SaliencyPartProposals(keras.layers.Layer):
         for level, (height, width) in zip(levels, sizes, strict=True):
             hidden = self.hidden(level)
             count = height * width * self._anchors_per_cell
-            scores.append(keras_ops.reshape(self.score(hidden), (-1, count)))
-            deltas.append(
-                keras_ops.reshape(self.deltas(hidden), (-1, count, 4))
-            )
+            scores.append(ops.reshape(self.score(hidden), (-1, count)))
+            deltas.append(ops.reshape(self.deltas(hidden), (-1, count, 4)))
             anchors.append(
-                ops.anchor_boxes(
+                anchor_boxes(
                     height,
                     width,
                     cells=self.cells,
@@ -219,25 +222,25 @@ class SaliencyPartProposals(keras.layers.Layer):
                     ratios=self.ratios,
                 )
             )
-        deltas = keras_ops.concatenate(deltas, axis=1)
+        deltas = ops.concatenate(deltas, axis=1)
         deltas = bounded_deltas(deltas, self.cells)
-        boxes = ops.decode_boxes(deltas, keras_ops.concatenate(anchors, axis=0))
-        scores = keras_ops.concatenate(scores, axis=1)
-        return boxes, keras_ops.cast(scores, "float32")
+        boxes = decode_boxes(deltas, ops.concatenate(anchors, axis=0))
+        scores = ops.concatenate(scores, axis=1)
+        return boxes, ops.cast(scores, "float32")
 
     def _on_foreground(self, heatmap, sizes):
         """Whether each anchor's centre is on the foreground, (b, n)."""
-        foreground = ops.foreground(heatmap)[..., None]  # (b, h, w, 1)
+        mask = foreground(heatmap)[..., None]  # (b, h, w, 1)
         levels = []
         for height, width in sizes:
-            cells = resize_nearest(foreground, height, width)
+            cells = resize_nearest(mask, height, width)
             count = height * width * self._anchors_per_cell
-            anchors = cells * keras_ops.ones(self._anchors_per_cell)
-            levels.append(keras_ops.reshape(anchors, (-1, count)))
-        inside = keras_ops.concatenate(levels, axis=1) > 0.5
+            anchors = cells * ops.ones(self._anchors_per_cell)
+            levels.append(ops.reshape(anchors, (-1, count)))
+        inside = ops.concatenate(levels, axis=1) > 0.5
         # A foreground between the centres would leave nothing to choose.
-        found = keras_ops.any(inside, axis=1, keepdims=True)
-        return keras_ops.logical_or(inside, keras_ops.logical_not(found))
+        found = ops.any(inside, axis=1, keepdims=True)
+        return ops.logical_or(inside, ops.logical_not(found))
 
     def compute_output_shape(self, feature_maps_shape, heatmap_shape=None):
         batch = feature_maps_shape[0][0]

@@ -1,7 +1,6 @@
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import (
     check_choice,
     check_in_range,
@@ -9,6 +8,7 @@ from keras_fgvc._checks import (
     check_rank,
 )
 from keras_fgvc.losses import mask_diversity
+from keras_fgvc.ops import bilinear_attention_pool, spatial_softmax
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -116,19 +116,17 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
     def call(self, features, return_masks=False, training=False):
         scores = self.scores(features)
         if self.mask == "softmax":
-            masks = weights = ops.spatial_softmax(scores)
-            height, width = keras_ops.shape(masks)[1:3]
+            masks = weights = spatial_softmax(scores)
+            height, width = ops.shape(masks)[1:3]
             # The pooling averages: undo its division by the places.
-            weights = masks * keras_ops.cast(height * width, masks.dtype)
+            weights = masks * ops.cast(height * width, masks.dtype)
         else:
-            masks = weights = keras_ops.sigmoid(
-                keras_ops.cast(scores, "float32")
-            )
+            masks = weights = ops.sigmoid(ops.cast(scores, "float32"))
         if training and self.diversity_weight and self.num_heads > 1:
             self.add_loss(
-                self.diversity_weight * keras_ops.mean(mask_diversity(masks))
+                self.diversity_weight * ops.mean(mask_diversity(masks))
             )
-        attended = ops.bilinear_attention_pool(features, weights)
+        attended = bilinear_attention_pool(features, weights)
         return (attended, masks) if return_masks else attended
 
     def compute_output_shape(self, features_shape):

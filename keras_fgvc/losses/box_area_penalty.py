@@ -1,7 +1,7 @@
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_shape
+from keras_fgvc.ops import box_area
 from keras_fgvc.ops._precision import at_least_float32
 
 # Shares of the image. An object below it is a heat map that found nothing; a
@@ -62,12 +62,12 @@ def box_area_penalty(boxes, object_area, num_parts: float):
         )
     boxes = at_least_float32(boxes)
     check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
-    object_area = keras_ops.cast(object_area, boxes.dtype)
+    object_area = ops.cast(object_area, boxes.dtype)
     expected = boxes.shape[:1]
     check_shape("object_area", object_area.shape, expected, "one an image")
-    part = keras_ops.stop_gradient(
-        keras_ops.maximum(object_area, SMALLEST_OBJECT) / num_parts
+    part = ops.stop_gradient(
+        ops.maximum(object_area, SMALLEST_OBJECT) / num_parts
     )
-    area = keras_ops.maximum(ops.box_area(boxes), SMALLEST_BOX)  # (b, n)
-    ratio = area / keras_ops.expand_dims(part, 1)
-    return keras_ops.mean(keras_ops.square(keras_ops.log(ratio)), axis=1)
+    area = ops.maximum(box_area(boxes), SMALLEST_BOX)  # (b, n)
+    ratio = area / ops.expand_dims(part, 1)
+    return ops.mean(ops.square(ops.log(ratio)), axis=1)

@@ -1,7 +1,7 @@
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._checks import check_in_range, check_shape
+from keras_fgvc.ops import box_area
 from keras_fgvc.ops._precision import at_least_float32
 
 # Of two boxes together. A pixel of a 10,000 pixel image has 1e-8, so no box
@@ -53,15 +53,15 @@ def box_overlap(boxes, weight: float = 1.0):
     check_in_range("weight", weight, 0.0, float("inf"))
     boxes = at_least_float32(boxes)
     check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
-    first = keras_ops.expand_dims(boxes, 2)  # (b, n, 1, 4)
-    second = keras_ops.expand_dims(boxes, 1)  # (b, 1, n, 4)
-    low = keras_ops.maximum(first[..., :2], second[..., :2])
-    high = keras_ops.minimum(first[..., 2:], second[..., 2:])
-    shared = ops.box_area(keras_ops.concatenate([low, high], axis=-1))
-    total = ops.box_area(first) + ops.box_area(second)  # (b, n, n)
-    dice = shared / keras_ops.maximum(total, SMALLEST_AREA)
-    position = keras_ops.arange(keras_ops.shape(boxes)[1])
-    pairs = keras_ops.expand_dims(position, 1) < position  # each pair once
-    pairs = keras_ops.cast(pairs, boxes.dtype)
-    count = keras_ops.maximum(keras_ops.sum(pairs), 1.0)
-    return weight * keras_ops.sum(dice * pairs, axis=(1, 2)) / count
+    first = ops.expand_dims(boxes, 2)  # (b, n, 1, 4)
+    second = ops.expand_dims(boxes, 1)  # (b, 1, n, 4)
+    low = ops.maximum(first[..., :2], second[..., :2])
+    high = ops.minimum(first[..., 2:], second[..., 2:])
+    shared = box_area(ops.concatenate([low, high], axis=-1))
+    total = box_area(first) + box_area(second)  # (b, n, n)
+    dice = shared / ops.maximum(total, SMALLEST_AREA)
+    position = ops.arange(ops.shape(boxes)[1])
+    pairs = ops.expand_dims(position, 1) < position  # each pair once
+    pairs = ops.cast(pairs, boxes.dtype)
+    count = ops.maximum(ops.sum(pairs), 1.0)
+    return weight * ops.sum(dice * pairs, axis=(1, 2)) / count

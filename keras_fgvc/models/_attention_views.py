@@ -5,10 +5,17 @@ raw pixels; nothing loops over the batch.
 """
 
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import ops
 from keras_fgvc._replicas import SeedGenerator
+from keras_fgvc.ops import (
+    attention_drop,
+    crop_and_resize,
+    heatmap_to_box,
+    minmax_normalize,
+    mix_hypotheses,
+    sample_maps,
+)
 
 # What hides a pixel: mid grey, the zero of most backbones' preprocessing, so
 # that a mask multiplies the image as the network sees it.
@@ -48,13 +55,13 @@ class AttentionMaps(keras.layers.Layer):
         )
 
     def call(self, features, hold=False):
-        kernel = keras_ops.convert_to_tensor(self.kernel)
+        kernel = ops.convert_to_tensor(self.kernel)
         if hold:
-            kernel = keras_ops.stop_gradient(kernel)
-        scores = keras_ops.conv(features, kernel, data_format="channels_last")
+            kernel = ops.stop_gradient(kernel)
+        scores = ops.conv(features, kernel, data_format="channels_last")
         if self.standardize:
             scores = _standardized(scores)
-        return keras_ops.relu(scores)
+        return ops.relu(scores)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.num_maps)
@@ -77,12 +84,10 @@ class MapChoice(keras.layers.Layer):
 
     def call(self, attention, training=False):
         if training:
-            chosen = ops.sample_maps(
-                attention, self.seed_generator, uniform=True
-            )
+            chosen = sample_maps(attention, self.seed_generator, uniform=True)
         else:
-            chosen = keras_ops.mean(attention, axis=-1)
-        return keras_ops.expand_dims(chosen, -1)
+            chosen = ops.mean(attention, axis=-1)
+        return ops.expand_dims(chosen, -1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 1)
@@ -93,17 +98,15 @@ class Highlight(keras.layers.Layer):
 
     def call(self, inputs):
         images, masks = inputs
-        masks = keras_ops.cast(masks, "float32")
+        masks = ops.cast(masks, "float32")
         size = tuple(images.shape[1:3])
         if tuple(masks.shape[1:3]) != size:
-            masks = keras_ops.image.resize(
-                masks, size, data_format="channels_last"
-            )
+            masks = ops.image.resize(masks, size, data_format="channels_last")
         # A trained up-sampler may dip below zero.
-        masks = keras_ops.relu(masks)
-        peaks = keras_ops.max(masks, axis=(1, 2), keepdims=True)
-        masks = masks / keras_ops.maximum(peaks, SMALLEST_PEAK)
-        return GREY + masks * (keras_ops.cast(images, "float32") - GREY)
+        masks = ops.relu(masks)
+        peaks = ops.max(masks, axis=(1, 2), keepdims=True)
+        masks = masks / ops.maximum(peaks, SMALLEST_PEAK)
+        return GREY + masks * (ops.cast(images, "float32") - GREY)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
@@ -121,29 +124,29 @@ class CropAndDrop(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         images, attention = inputs
-        images = keras_ops.cast(images, "float32")
-        attention = keras_ops.stop_gradient(attention)
+        images = ops.cast(images, "float32")
+        attention = ops.stop_gradient(attention)
         if not training:
             return _crop(
                 images,
-                keras_ops.mean(attention, axis=-1),
+                ops.mean(attention, axis=-1),
                 INFERENCE_CROP_THRESHOLD,
                 INFERENCE_CROP_PADDING,
             )
-        batch = keras_ops.shape(images)[0]
+        batch = ops.shape(images)[0]
         crops = _crop(
             images,
-            ops.sample_maps(attention, self.seed_generator),
+            sample_maps(attention, self.seed_generator),
             self._draw(batch, CROP_THRESHOLDS),
             CROP_PADDING,
         )
         # As if the preprocessed image were multiplied by a mask of 0 and 1.
-        drops = GREY + ops.attention_drop(
+        drops = GREY + attention_drop(
             images - GREY,
-            ops.sample_maps(attention, self.seed_generator),
+            sample_maps(attention, self.seed_generator),
             self._draw(batch, DROP_THRESHOLDS),
         )
-        return keras_ops.concatenate([crops, drops], axis=0)
+        return ops.concatenate([crops, drops], axis=0)
 
     def _draw(self, batch, limits):
         return keras.random.uniform((batch,), *limits, seed=self.seed_generator)
@@ -165,16 +168,16 @@ class ObjectBox(keras.layers.Layer):
         self.cell = cell
 
     def call(self, masks):
-        masks = keras_ops.stop_gradient(keras_ops.cast(masks, "float32"))
+        masks = ops.stop_gradient(ops.cast(masks, "float32"))
         # One direction after the other: the same mean for far fewer sums.
         window = self.cell + 1 - self.cell % 2  # odd: the mean stays in place
         for size in ((window, 1), (1, window)):
-            masks = keras_ops.average_pool(
+            masks = ops.average_pool(
                 masks, size, 1, padding="same", data_format="channels_last"
             )
-        heatmap = ops.minmax_normalize(masks[..., 0])
-        boxes = ops.heatmap_to_box(heatmap, self.threshold)
-        return keras_ops.expand_dims(boxes, 1)
+        heatmap = minmax_normalize(masks[..., 0])
+        boxes = heatmap_to_box(heatmap, self.threshold)
+        return ops.expand_dims(boxes, 1)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 1, 4)
@@ -193,13 +196,13 @@ class HeadFusion(keras.layers.Layer):
 
     def call(self, inputs):
         coarse, fine = inputs
-        fine = fine[: keras_ops.shape(coarse)[0]]  # in training: the crops
+        fine = fine[: ops.shape(coarse)[0]]  # in training: the crops
         if self.predict_with != "both":
             chosen = coarse if self.predict_with == "coarse" else fine
-            return keras_ops.cast(chosen, "float32")
-        hypotheses = keras_ops.stack([coarse, fine], axis=1)  # (b, 2, classes)
-        halves = keras_ops.full_like(hypotheses[..., 0], 0.5)
-        return ops.mix_hypotheses(hypotheses, halves, "probabilities")
+            return ops.cast(chosen, "float32")
+        hypotheses = ops.stack([coarse, fine], axis=1)  # (b, 2, classes)
+        halves = ops.full_like(hypotheses[..., 0], 0.5)
+        return mix_hypotheses(hypotheses, halves, "probabilities")
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
@@ -207,25 +210,23 @@ class HeadFusion(keras.layers.Layer):
 
 def _standardized(scores):
     """Mean 0 and variance 1 over the places of each map, `(b, h, w, m)`."""
-    values = keras_ops.cast(scores, "float32")
-    values = values - keras_ops.mean(values, axis=(1, 2), keepdims=True)
-    variance = keras_ops.mean(values**2, axis=(1, 2), keepdims=True)
-    values = values * keras_ops.rsqrt(variance + SMALLEST_VARIANCE)
-    return keras_ops.cast(values, scores.dtype)
+    values = ops.cast(scores, "float32")
+    values = values - ops.mean(values, axis=(1, 2), keepdims=True)
+    variance = ops.mean(values**2, axis=(1, 2), keepdims=True)
+    values = values * ops.rsqrt(variance + SMALLEST_VARIANCE)
+    return ops.cast(values, scores.dtype)
 
 
 def _crop(images, maps, threshold, padding):
     """The part of each image in which its map is high, at full size."""
     size = tuple(images.shape[1:3])
-    maps = keras_ops.cast(maps, "float32")
-    maps = keras_ops.image.resize(
-        keras_ops.expand_dims(maps, -1), size, data_format="channels_last"
+    maps = ops.cast(maps, "float32")
+    maps = ops.image.resize(
+        ops.expand_dims(maps, -1), size, data_format="channels_last"
     )[..., 0]
-    peaks = keras_ops.max(maps, axis=(1, 2), keepdims=True)
-    threshold = keras_ops.reshape(
-        keras_ops.cast(threshold, "float32"), (-1, 1, 1)
-    )
-    boxes = ops.heatmap_to_box(maps - threshold * peaks, 0.0)
-    outwards = keras_ops.convert_to_tensor([-1.0, -1.0, 1.0, 1.0])
-    boxes = keras_ops.clip(boxes + padding * outwards, 0.0, 1.0)
-    return ops.crop_and_resize(images, boxes, size)
+    peaks = ops.max(maps, axis=(1, 2), keepdims=True)
+    threshold = ops.reshape(ops.cast(threshold, "float32"), (-1, 1, 1))
+    boxes = heatmap_to_box(maps - threshold * peaks, 0.0)
+    outwards = ops.convert_to_tensor([-1.0, -1.0, 1.0, 1.0])
+    boxes = ops.clip(boxes + padding * outwards, 0.0, 1.0)
+    return crop_and_resize(images, boxes, size)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import losses, ops
+from keras_fgvc import losses
 from keras_fgvc.layers import (
     ClassScoreFusion,
     DeepBilinearTransformation,
@@ -14,6 +14,7 @@ from keras_fgvc.layers import (
     PartAttentionFilter,
     SaliencyPartProposals,
 )
+from keras_fgvc.ops import saliency_map
 
 
 class GuidedImage(keras.layers.Layer):
@@ -39,12 +40,12 @@ class GuidedImage(keras.layers.Layer):
 
     def call(self, images, boxes, heatmaps=None):
         size = images.shape[1:3]
-        maps = [keras_ops.expand_dims(ops.saliency_map(boxes, *size), -1)]
+        maps = [ops.expand_dims(saliency_map(boxes, *size), -1)]
         if heatmaps is not None:
-            maps.append(keras_ops.image.resize(heatmaps, size))
-        maps = 255.0 * keras_ops.concatenate(maps, axis=-1)
-        channels = keras_ops.concatenate([images, maps], axis=-1)
-        return keras_ops.matmul(channels, self.kernel) + self.bias
+            maps.append(ops.image.resize(heatmaps, size))
+        maps = 255.0 * ops.concatenate(maps, axis=-1)
+        channels = ops.concatenate([images, maps], axis=-1)
+        return ops.matmul(channels, self.kernel) + self.bias
 
     def compute_output_shape(
         self, images_shape, boxes_shape, heatmaps_shape=None
@@ -60,7 +61,7 @@ class SaliencyMap(keras.layers.Layer):
         self.size = size
 
     def call(self, boxes):
-        return keras_ops.expand_dims(ops.saliency_map(boxes, *self.size), -1)
+        return ops.expand_dims(saliency_map(boxes, *self.size), -1)
 
     def compute_output_shape(self, boxes_shape):
         return (boxes_shape[0], *self.size, 1)
@@ -127,7 +128,7 @@ def study(square, features, head, with_heatmap, **options):
         "part_scores": scores,
     }
     if with_heatmap:
-        outputs["heatmap"] = keras_ops.mean(heatmaps, axis=-1)
+        outputs["heatmap"] = ops.mean(heatmaps, axis=-1)
     return Student(square, maps[-1], heatmaps, outputs)
 
 

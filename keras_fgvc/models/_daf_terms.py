@@ -3,10 +3,11 @@
 Each is called with the model, the labels `(b,)` and the outputs by name.
 """
 
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import losses, ops
+from keras_fgvc import losses
 from keras_fgvc.models._classification import cross_entropy
+from keras_fgvc.ops import foreground
 
 
 def of_logits(name):
@@ -16,15 +17,15 @@ def of_logits(name):
 
 def concentrate(model, labels, outputs):
     """Equation 4: the views' logits are averaged first."""
-    return cross_entropy(labels, keras_ops.mean(outputs["part_logits"], axis=1))
+    return cross_entropy(labels, ops.mean(outputs["part_logits"], axis=1))
 
 
 def ranking(model, labels, outputs):
     """Equation 5, in NTS-Net's form."""
-    logits = keras_ops.cast(outputs["part_logits"], "float32")
-    own = keras_ops.one_hot(labels, model.num_classes, dtype="float32")
-    confidences = keras_ops.sum(
-        keras_ops.softmax(logits, axis=-1) * keras_ops.expand_dims(own, 1),
+    logits = ops.cast(outputs["part_logits"], "float32")
+    own = ops.one_hot(labels, model.num_classes, dtype="float32")
+    confidences = ops.sum(
+        ops.softmax(logits, axis=-1) * ops.expand_dims(own, 1),
         axis=-1,
     )
     return losses.pairwise_ranking(outputs["part_scores"], confidences)
@@ -38,10 +39,10 @@ def area(model, labels, outputs):
     """Section 3.7.2: a box is to have an N-th of the object."""
     boxes = outputs["part_boxes"]
     if "heatmap" in outputs:
-        heatmaps = keras_ops.expand_dims(outputs["heatmap"], -1)
-        shares = keras_ops.mean(ops.foreground(heatmaps), axis=(1, 2))
+        heatmaps = ops.expand_dims(outputs["heatmap"], -1)
+        shares = ops.mean(foreground(heatmaps), axis=(1, 2))
     else:
-        shares = keras_ops.ones_like(boxes[:, 0, 0])
+        shares = ops.ones_like(boxes[:, 0, 0])
     return losses.box_area_penalty(boxes, shares, model.parts_per_object)
 
 

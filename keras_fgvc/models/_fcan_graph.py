@@ -2,11 +2,17 @@
 
 import keras
 import numpy as np
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import backbones, ops
+from keras_fgvc import backbones
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc.layers import PartCrop
+from keras_fgvc.ops import (
+    gather_windows,
+    mix_hypotheses,
+    spatial_softmax,
+    window_boxes,
+)
 
 
 class Choose(keras.layers.Layer):
@@ -32,8 +38,8 @@ class Regions(keras.layers.Layer):
         self.region_size = region_size
 
     def call(self, features, locations):
-        size = keras_ops.shape(features)[1:3]
-        return ops.window_boxes(locations, self.region_size, size)
+        size = ops.shape(features)[1:3]
+        return window_boxes(locations, self.region_size, size)
 
     def compute_output_shape(self, features_shape, locations_shape):
         return (*locations_shape[:2], 4)
@@ -47,11 +53,9 @@ class Windows(keras.layers.Layer):
         self.region_size = region_size
 
     def call(self, features, locations):
-        windows = ops.gather_windows(features, locations, self.region_size)
+        windows = gather_windows(features, locations, self.region_size)
         width = self.region_size**2 * features.shape[-1]
-        return keras_ops.reshape(
-            windows, (-1, keras_ops.shape(locations)[1], width)
-        )
+        return ops.reshape(windows, (-1, ops.shape(locations)[1], width))
 
     def compute_output_shape(self, features_shape, locations_shape):
         width = self.region_size**2 * features_shape[-1]
@@ -66,9 +70,9 @@ class Constant(keras.layers.Layer):
         self.value = value
 
     def call(self, images):
-        batch = keras_ops.shape(images)[0]
-        value = keras_ops.expand_dims(self.value, 0)
-        return keras_ops.tile(value, (batch,) + (1,) * self.value.ndim)
+        batch = ops.shape(images)[0]
+        value = ops.expand_dims(self.value, 0)
+        return ops.tile(value, (batch,) + (1,) * self.value.ndim)
 
     def compute_output_shape(self, shape):
         return (shape[0], *self.value.shape)
@@ -86,7 +90,7 @@ class Latch(keras.layers.Layer):
         self.state.assign(float(value))
 
     def is_set(self):
-        return bool(keras_ops.convert_to_numpy(self.state) == 1.0)
+        return bool(ops.convert_to_numpy(self.state) == 1.0)
 
 
 class MeanPrediction(keras.layers.Layer):
@@ -94,8 +98,8 @@ class MeanPrediction(keras.layers.Layer):
 
     def call(self, hypotheses):
         count = hypotheses.shape[1]
-        gates = keras_ops.ones_like(hypotheses[..., 0]) / count
-        return ops.mix_hypotheses(hypotheses, gates, "probabilities")
+        gates = ops.ones_like(hypotheses[..., 0]) / count
+        return mix_hypotheses(hypotheses, gates, "probabilities")
 
     def compute_output_shape(self, shape):
         return (shape[0], shape[2])
@@ -137,7 +141,7 @@ def localize(image, features, glimpses, condition, image_size):
     )(image)
     boxes, scores = find_regions(features(square), glimpses, condition)
     return {
-        "score_maps": ops.spatial_softmax(keras_ops.stack(scores, axis=-1)),
+        "score_maps": spatial_softmax(ops.stack(scores, axis=-1)),
         "part_boxes": boxes,
     }
 
@@ -154,7 +158,7 @@ def find_regions(feature_map, glimpses, condition):
         )
         for t, glimpse in enumerate(glimpses)
     ]
-    return keras_ops.concatenate(boxes, axis=1), scores
+    return ops.concatenate(boxes, axis=1), scores
 
 
 def middle(image, part_sizes, map_size):
@@ -221,7 +225,7 @@ def classify(image, part_boxes, classifiers, size):
         classifier(view)
         for classifier, view in zip(classifiers, views, strict=True)
     ]
-    return keras_ops.stack(logits, axis=1)
+    return ops.stack(logits, axis=1)
 
 
 def prediction(view_logits):

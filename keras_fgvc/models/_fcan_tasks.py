@@ -7,14 +7,20 @@
 import zlib
 
 import keras
-from keras import ops as keras_ops
+from keras import ops
 
-from keras_fgvc import losses, ops
+from keras_fgvc import losses
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.models import _fcan_graph as graph
 from keras_fgvc.models._classification import cross_entropy
 from keras_fgvc.models._replicated import ReplicatedModel
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.ops import (
+    final_reward,
+    greedy_reward,
+    log_probability,
+    spatial_softmax,
+)
 
 REWARDS = ("greedy", "final")
 JUDGES = ("part", "all")
@@ -29,7 +35,7 @@ class WholeTask(FineGrainedModel):
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         size = model.crop_size
         square = keras.layers.Resizing(size, size, dtype="float32")(image)
-        logits = keras_ops.expand_dims(model.classifiers[0](square), 1)
+        logits = ops.expand_dims(model.classifiers[0](square), 1)
         super().__init__(
             image,
             graph.prediction(logits),
@@ -83,12 +89,12 @@ class GlimpseTask(FineGrainedModel):
             model.glimpses, maps, model.condition
         )
         judgements = _judge(maps, locations, model)
-        last = keras_ops.softmax(judgements[-1], axis=-1)
+        last = ops.softmax(judgements[-1], axis=-1)
         outputs = {
-            "scores": keras_ops.stack(scores, axis=-1),
-            "locations": keras_ops.stack(locations, axis=1),
-            "judgements": keras_ops.stack(judgements, axis=1),
-            "probabilities": keras_ops.mean(last, axis=1),
+            "scores": ops.stack(scores, axis=-1),
+            "locations": ops.stack(locations, axis=1),
+            "judgements": ops.stack(judgements, axis=1),
+            "probabilities": ops.mean(last, axis=1),
         }
         super().__init__(
             maps, outputs, num_classes=model.num_classes, name="glimpse_task"
@@ -110,22 +116,22 @@ class GlimpseTask(FineGrainedModel):
     def loss_terms(self, labels, outputs, training):
         losses_of, correct = _verdicts(labels, outputs["judgements"])
         if self.greedy:
-            rewards = ops.greedy_reward(losses_of, correct)  # (b, t, s)
+            rewards = greedy_reward(losses_of, correct)  # (b, t, s)
         else:
-            rewards = ops.final_reward(correct)
+            rewards = final_reward(correct)
         policy, entropy, advantages = [], [], rewards
         if self.baseline is not None:
             advantages = rewards - self.baseline(rewards, training=training)
         for t in range(rewards.shape[1]):
             scores = outputs["scores"][..., t]
-            chosen = ops.log_probability(scores, outputs["locations"][:, t])
+            chosen = log_probability(scores, outputs["locations"][:, t])
             policy.append(losses.reinforce(chosen, advantages[:, t]))
             entropy.append(_entropy(scores))
         steps = len(policy)
         return {
             "policy": sum(policy) / steps,
-            "cross_entropy": keras_ops.mean(losses_of, axis=(1, 2)),
-            "reward": keras_ops.mean(rewards, axis=(1, 2)),
+            "cross_entropy": ops.mean(losses_of, axis=(1, 2)),
+            "reward": ops.mean(rewards, axis=(1, 2)),
             "entropy": sum(entropy) / steps,
         }
 
@@ -145,9 +151,9 @@ class MovingMean(keras.layers.Layer):
 
     def call(self, rewards, training=False):
         # A copy: `assign` would change what is only another shape of it.
-        before = keras_ops.reshape(keras_ops.copy(self.mean), (1, -1, 1))
+        before = ops.reshape(ops.copy(self.mean), (1, -1, 1))
         if training:
-            now = keras_ops.mean(join_batch(rewards), axis=(0, 2))
+            now = ops.mean(join_batch(rewards), axis=(0, 2))
             past = before[0, :, 0]
             self.mean.assign(past + BASELINE_RATE * (now - past))
         return before
@@ -191,9 +197,9 @@ def _judge(maps, locations, model):
         for number, window in enumerate(seen):
             logits = logits + _judge_layer(model, t, number)(window)
         if model.judge == "all":
-            pooled = keras_ops.mean(maps, axis=(1, 2))
+            pooled = ops.mean(maps, axis=(1, 2))
             whole = _judge_layer(model, t, "whole")(pooled)
-            logits = logits + keras_ops.expand_dims(whole, 1)
+            logits = logits + ops.expand_dims(whole, 1)
         judgements.append(logits)
     return judgements
 
@@ -212,16 +218,16 @@ def _judge_layer(model, part, seen):
 
 def _verdicts(labels, judgements):
     """Loss and correctness of each judgement, both `(b, t, s)`."""
-    truth = keras_ops.one_hot(labels, judgements.shape[-1])
-    truth = keras_ops.reshape(truth, (-1, 1, 1, judgements.shape[-1]))
-    log_probabilities = keras_ops.log_softmax(judgements, axis=-1)
-    of_truth = keras_ops.sum(truth * log_probabilities, axis=-1)
-    highest = keras_ops.max(log_probabilities, axis=-1)
+    truth = ops.one_hot(labels, judgements.shape[-1])
+    truth = ops.reshape(truth, (-1, 1, 1, judgements.shape[-1]))
+    log_probabilities = ops.log_softmax(judgements, axis=-1)
+    of_truth = ops.sum(truth * log_probabilities, axis=-1)
+    highest = ops.max(log_probabilities, axis=-1)
     return -of_truth, of_truth >= highest
 
 
 def _entropy(scores):
     """Of the policy of each image, `(b,)`, in nats."""
-    policy = ops.spatial_softmax(keras_ops.expand_dims(scores, -1))
-    surprise = -keras_ops.log(keras_ops.maximum(policy, 1e-30))
-    return keras_ops.sum(policy * surprise, axis=(1, 2, 3))
+    policy = spatial_softmax(ops.expand_dims(scores, -1))
+    surprise = -ops.log(ops.maximum(policy, 1e-30))
+    return ops.sum(policy * surprise, axis=(1, 2, 3))

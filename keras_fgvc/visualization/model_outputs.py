@@ -10,7 +10,7 @@ import re
 import keras
 import numpy as np
 
-from keras_fgvc import ops
+from keras_fgvc.ops import saliency_map
 
 # Cells a side of a map that is made here.
 CANVAS = 112
@@ -31,7 +31,7 @@ def read_maps(outputs: dict) -> dict:
         )
     if _has(outputs, "part_scores", 2):
         boxes = keras.ops.convert_to_tensor(outputs["part_boxes"])
-        saliency = ops.saliency_map(boxes, CANVAS, CANVAS)
+        saliency = saliency_map(boxes, CANVAS, CANVAS)
         maps["part saliency"] = keras.ops.convert_to_numpy(saliency)
     for title, stack in _stacks(outputs):
         for number in range(stack.shape[-1]):

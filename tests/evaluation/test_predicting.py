@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc import data, evaluation, ops
+from keras_fgvc import data, evaluation
 from keras_fgvc.data.identity import identity
 from keras_fgvc.models import ELoPE
+from keras_fgvc.ops import box_iou
 from tests import tiny
 from tests.evaluation.fixed import fixed, labeled
 
@@ -72,7 +73,7 @@ def test_mean_activation_behind_a_crop_is_left_out():
     assert set(on.localization) == {"boxes", "heatmap"}
     images = DATA.subset("test").images
     boxes = model.predict(images, verbose=0)["boxes"]
-    iou = ops.box_iou(boxes, DATA.subset("test").boxes[:, None])
+    iou = box_iou(boxes, DATA.subset("test").boxes[:, None])
     assert on.localization["boxes"] == np.mean(np.array(iou) >= 0.5)
 
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import AttentionUpsampler
@@ -15,9 +15,7 @@ MAPS = RNG.normal(size=(2, 3, 5, 7)).astype("float32")
 
 def resized(maps, factor):
     size = (maps.shape[1] * factor, maps.shape[2] * factor)
-    return to_numpy(
-        keras_ops.image.resize(maps, size, data_format="channels_last")
-    )
+    return to_numpy(ops.image.resize(maps, size, data_format="channels_last"))
 
 
 def reference(maps, kernel, factor):
@@ -98,7 +96,7 @@ def test_gradient_reaches_kernel_and_maps():
 
     def loss(kernel, maps):
         masks = upsample(maps, kernel, 3)
-        return keras_ops.sum(masks * keras_ops.convert_to_tensor(weights))
+        return ops.sum(masks * ops.convert_to_tensor(weights))
 
     check_gradient(loss, to_numpy(layer.kernel), MAPS[:, :2, :3, :2])
 
@@ -109,7 +107,7 @@ def test_half_precision(policy):
     masks = layer(MAPS)
     assert keras.backend.standardize_dtype(masks.dtype) == policy
     np.testing.assert_allclose(
-        to_numpy(keras_ops.cast(masks, "float32")),
+        to_numpy(ops.cast(masks, "float32")),
         resized(MAPS, 3),
         **TOLERANCES[policy],
     )

@@ -1,11 +1,11 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.layers import BilinearAttentionPooling
+from keras_fgvc.ops import bilinear_attention_pool
 from tests.gradients import gradient
 from tests.tolerances import TOLERANCES
 
@@ -32,14 +32,14 @@ def test_is_the_op(pooling):
         to_numpy(
             BilinearAttentionPooling(pooling=pooling)([FEATURES, ATTENTION])
         ),
-        to_numpy(ops.bilinear_attention_pool(FEATURES, ATTENTION, pooling)),
+        to_numpy(bilinear_attention_pool(FEATURES, ATTENTION, pooling)),
     )
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_normalized_is_root_and_one_norm_an_image(pooling):
     layer = BilinearAttentionPooling(pooling=pooling, normalize=True)
-    parts = ops.bilinear_attention_pool(FEATURES, ATTENTION, pooling)
+    parts = bilinear_attention_pool(FEATURES, ATTENTION, pooling)
     np.testing.assert_allclose(
         to_numpy(layer([FEATURES, ATTENTION])),
         normalized(to_numpy(parts)),
@@ -62,7 +62,7 @@ def test_zeros_stay_zero_with_a_finite_gradient():
     np.testing.assert_array_equal(to_numpy(layer([zeros, ATTENTION])), 0.0)
 
     def total(features, attention):
-        return keras_ops.sum(layer([features, attention]))
+        return ops.sum(layer([features, attention]))
 
     to_features, to_attention = gradient(total, zeros, ATTENTION)
     assert np.all(np.isfinite(to_features))
@@ -77,7 +77,7 @@ def test_small_averages_survive_half_precision(dtype):
     layer = BilinearAttentionPooling(normalize=True, dtype=f"mixed_{dtype}")
     expected = BilinearAttentionPooling(normalize=True)(inputs)
     np.testing.assert_allclose(
-        to_numpy(keras_ops.cast(layer(inputs), "float32")),
+        to_numpy(ops.cast(layer(inputs), "float32")),
         to_numpy(expected),
         **TOLERANCES[dtype],
     )
@@ -90,7 +90,7 @@ def test_unknown_height_and_width():
     model = keras.Model(inputs, output)
     np.testing.assert_allclose(
         model.predict([FEATURES, ATTENTION], verbose=0),
-        to_numpy(ops.bilinear_attention_pool(FEATURES, ATTENTION, "max")),
+        to_numpy(bilinear_attention_pool(FEATURES, ATTENTION, "max")),
         **TOLERANCES["float32"],
     )
 

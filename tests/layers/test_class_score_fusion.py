@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import ClassScoreFusion
@@ -71,7 +71,7 @@ def test_half_precision(policy):
     fused = ClassScoreFusion(5, dtype=f"mixed_{policy}")(SCORES)
     assert keras.backend.standardize_dtype(fused.dtype) == policy
     np.testing.assert_allclose(
-        to_numpy(keras_ops.cast(fused, "float32")),
+        to_numpy(ops.cast(fused, "float32")),
         np.mean(SCORES, axis=0),
         **TOLERANCES[policy],
     )

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from keras import ops as keras_ops
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.layers import GatedOutputHeads
+from keras_fgvc.ops import mix_hypotheses
 from tests.tolerances import TOLERANCES
 
 CLASSES = 5
@@ -75,7 +75,7 @@ def test_matches_the_equations(options):
         to_numpy(gates), expected_gates, rtol=1e-4, atol=1e-5
     )
     mix = options.get("mix", "logits")
-    expected = ops.mix_hypotheses(to_numpy(hypotheses), to_numpy(gates), mix)
+    expected = mix_hypotheses(to_numpy(hypotheses), to_numpy(gates), mix)
     np.testing.assert_allclose(
         to_numpy(mixed), to_numpy(expected), **TOLERANCES["float32"]
     )
@@ -92,10 +92,10 @@ def test_without_attention_it_is_the_network_alone():
     layer = make()
     _, _, hypotheses = layer(ATTENDED, FEATURES, LOGITS, return_gates=True)
     closed = np.float32([[1, 0, 0, 0, 0, 0]] * 2)
-    mixed = ops.mix_hypotheses(hypotheses, closed, layer.mix)
+    mixed = mix_hypotheses(hypotheses, closed, layer.mix)
     np.testing.assert_allclose(
-        to_numpy(keras_ops.softmax(mixed)),
-        to_numpy(keras_ops.softmax(LOGITS)),
+        to_numpy(ops.softmax(mixed)),
+        to_numpy(ops.softmax(LOGITS)),
         **TOLERANCES["float32"],
     )
 
@@ -108,7 +108,7 @@ def test_a_cold_gate_can_close():
             weight.assign(np.zeros(weight.shape))
     layer.network_gate.assign(FEATURES[0] * 100)  # opens for image 0 only
     mixed = layer(ATTENDED, FEATURES, LOGITS)
-    found, own = keras_ops.softmax(mixed), keras_ops.softmax(LOGITS)
+    found, own = ops.softmax(mixed), ops.softmax(LOGITS)
     np.testing.assert_allclose(
         to_numpy(found)[0], to_numpy(own)[0], **TOLERANCES["float32"]
     )

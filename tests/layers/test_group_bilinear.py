@@ -4,8 +4,8 @@ from keras.ops import cast
 from keras.ops import convert_to_numpy as to_numpy
 from keras.ops import sum as sum_
 
-from keras_fgvc import ops
 from keras_fgvc.layers import GroupBilinear
+from keras_fgvc.ops import group_codes, interpolate_channels
 from tests.gradients import check_gradient
 from tests.tolerances import TOLERANCES
 
@@ -17,7 +17,7 @@ def reference(features, groups, codes):
     """The mean over groups, then the tanh; s^2 channels, pixel by pixel."""
     batch, height, width, channels = features.shape
     size = channels // groups
-    code = ops.group_codes(groups, channels) if codes else np.zeros((groups, 1))
+    code = group_codes(groups, channels) if codes else np.zeros((groups, 1))
     result = np.zeros((batch, height, width, size**2))
     for b, y, x in np.ndindex(batch, height, width):
         for g in range(groups):
@@ -41,7 +41,7 @@ def test_matches_a_loop(codes):
 def test_interpolates_to_its_filters(filters, channels):
     found = to_numpy(GroupBilinear(2, filters=filters)(FEATURES))
     assert found.shape == (2, 3, 5, channels)
-    expected = ops.interpolate_channels(reference(FEATURES, 2, True), channels)
+    expected = interpolate_channels(reference(FEATURES, 2, True), channels)
     np.testing.assert_allclose(
         found, to_numpy(expected), **TOLERANCES["float32"]
     )

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.layers import LocationHeatmap
+from keras_fgvc.ops import location_heatmap
 
 RNG = np.random.default_rng(7)
 MAPS = [
@@ -18,7 +18,7 @@ def test_is_the_function(size):
     result = LocationHeatmap(size)(MAPS)
     assert result.shape == (2, *(size or (5, 7)), 2)
     np.testing.assert_array_equal(
-        to_numpy(result), to_numpy(ops.location_heatmap(MAPS, size))
+        to_numpy(result), to_numpy(location_heatmap(MAPS, size))
     )
 
 
@@ -30,7 +30,7 @@ def test_images_of_any_size():
     for maps in (MAPS, [m[:, :3, :2] for m in MAPS]):
         np.testing.assert_allclose(
             model.predict(maps, verbose=0),
-            to_numpy(ops.location_heatmap(maps)),
+            to_numpy(location_heatmap(maps)),
             atol=1e-6,
         )
 

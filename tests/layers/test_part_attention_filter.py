@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.layers import PartAttentionFilter
@@ -43,9 +43,7 @@ def reference_mask(layer, saliency):
 def test_matches_the_formula(kernel_size):
     layer = make(kernel_size=kernel_size)
     filtered, mask = layer([FEATURES, SALIENCY], return_mask=True)
-    resized = keras_ops.image.resize(
-        SALIENCY, (3, 5), data_format="channels_last"
-    )
+    resized = ops.image.resize(SALIENCY, (3, 5), data_format="channels_last")
     expected = reference_mask(layer, to_numpy(resized))
     np.testing.assert_allclose(
         to_numpy(mask), expected, **TOLERANCES["float32"]
@@ -158,7 +156,7 @@ def test_half_precision(policy):
     for ours, theirs in zip(outputs, expected, strict=True):
         assert keras.backend.standardize_dtype(ours.dtype) == policy
         np.testing.assert_allclose(
-            to_numpy(keras_ops.cast(ours, "float32")),
+            to_numpy(ops.cast(ours, "float32")),
             to_numpy(theirs),
             rtol=5 * TOLERANCES[policy]["rtol"],
             atol=5 * TOLERANCES[policy]["atol"],
@@ -174,7 +172,7 @@ def test_large_maps_keep_their_pixels_apart_in_half_precision():
     layer([features, saliency])
     layer.set_weights([np.ones(w.shape) for w in layer.get_weights()])
     mask = layer([features, saliency], return_mask=True)[1]
-    mask = to_numpy(keras_ops.cast(mask, "float32"))[0, 0, :, 0]
+    mask = to_numpy(ops.cast(mask, "float32"))[0, 0, :, 0]
     np.testing.assert_array_equal(mask[:301], mask[0])
     np.testing.assert_array_equal(mask[301:], mask[-1])
     assert mask[-1] > mask[0] + 0.1

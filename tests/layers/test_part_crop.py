@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.layers import PartCrop
+from keras_fgvc.ops import crop_and_resize, roi_align
 from tests.tolerances import TOLERANCES
 
 RNG = np.random.default_rng(0)
@@ -20,14 +20,14 @@ def test_the_whole_image_at_its_own_size_is_the_image():
 
 @pytest.mark.parametrize(
     ("source", "function"),
-    [("image", ops.crop_and_resize), ("features", ops.roi_align)],
+    [("image", crop_and_resize), ("features", roi_align)],
 )
 def test_source_chooses_the_sampling(source, function):
     found = to_numpy(PartCrop((5, 7), source=source)([IMAGES, BOXES]))
     np.testing.assert_allclose(
         found, to_numpy(function(IMAGES, BOXES, (5, 7))), rtol=1e-5
     )
-    others = {ops.crop_and_resize, ops.roi_align} - {function}
+    others = {crop_and_resize, roi_align} - {function}
     other = to_numpy(others.pop()(IMAGES, BOXES, (5, 7)))
     assert np.abs(found - other).max() > 1
 
@@ -43,7 +43,7 @@ def test_unknown_height_and_width():
     model = keras.Model(inputs, PartCrop((5, 7))(inputs))
     np.testing.assert_allclose(
         model.predict([IMAGES, BOXES], verbose=0),
-        to_numpy(ops.crop_and_resize(IMAGES, BOXES, (5, 7))),
+        to_numpy(crop_and_resize(IMAGES, BOXES, (5, 7))),
         rtol=1e-4,
         atol=1e-3,
     )

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.models import _attention_views as views
+from keras_fgvc.ops import crop_and_resize
 
 RNG = np.random.default_rng(0)
 SIZE = 24
@@ -77,7 +77,7 @@ def test_inference_crops_by_the_mean_map():
     two = np.concatenate([maps, 3 * maps], axis=-1)  # both agree
     found = views.CropAndDrop()([IMAGES, two], training=False)
     boxes = [reference_box(m, 0.1, 0.05) for m in enlarged(maps)]
-    expected = ops.crop_and_resize(IMAGES, np.float32(boxes), (SIZE, SIZE))
+    expected = crop_and_resize(IMAGES, np.float32(boxes), (SIZE, SIZE))
     np.testing.assert_allclose(to_numpy(found), to_numpy(expected), atol=1e-2)
 
 
@@ -90,7 +90,7 @@ def test_training_makes_crops_and_then_drops():
         boxes = [
             reference_box(large, t, 0.1) for t in np.linspace(0.4, 0.6, 81)
         ]
-        crops = ops.crop_and_resize(
+        crops = crop_and_resize(
             np.repeat(IMAGES[image : image + 1], 81, axis=0),
             np.float32(boxes),
             (SIZE, SIZE),

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import backbones, ops
+from keras_fgvc import backbones
 from keras_fgvc.models import Coarse2Fine
+from keras_fgvc.ops import box_area, updated_centers
 from tests import tiny
 from tests.gradients import _jax, _tensorflow, _torch
 
@@ -259,7 +260,7 @@ def test_both_looks_are_counted_in_the_centres():
     rows = np.concatenate(
         [to_numpy(outputs[n]) for n in ("parts", "fine_parts")]
     )
-    expected = ops.updated_centers(
+    expected = updated_centers(
         np.zeros((3, MAPS * CHANNELS), "float32"),
         rows.reshape(4, -1),
         np.array([1, 1, 1, 1]),
@@ -340,7 +341,7 @@ def test_set_threshold_moves_the_boxes():
     before = model.predict(images, verbose=0)["boxes"]
     model.set_threshold(0.9)
     after = model.predict(images, verbose=0)["boxes"]
-    areas = [to_numpy(ops.box_area(b[:, 0])).mean() for b in (before, after)]
+    areas = [to_numpy(box_area(b[:, 0])).mean() for b in (before, after)]
     assert areas[1] < areas[0]
     assert model.get_config()["threshold"] == 0.9
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.models import ELoPE
+from keras_fgvc.ops import box_area, heatmap_to_box, minmax_normalize
 from tests import tiny
 
 only_tensorflow = pytest.mark.skipif(
@@ -142,8 +142,8 @@ def test_boxes_are_those_of_the_heatmap_and_crop_the_image():
     model.localizer.enable()
     outputs = model.predict(images, verbose=0)
     expected = keras.ops.convert_to_numpy(
-        ops.heatmap_to_box(
-            ops.minmax_normalize(outputs["heatmap"]),
+        heatmap_to_box(
+            minmax_normalize(outputs["heatmap"]),
             0.6,
             model.localizer.min_size,
         )
@@ -163,7 +163,7 @@ def test_set_threshold_moves_the_boxes_and_is_saved(tmp_path):
     after = model.predict(images, verbose=0)
     np.testing.assert_array_equal(before["heatmap"], after["heatmap"])
     areas = [
-        to_numpy(ops.box_area(o["boxes"][:, 0])).mean() for o in (before, after)
+        to_numpy(box_area(o["boxes"][:, 0])).mean() for o in (before, after)
     ]
     assert areas[1] < areas[0]
     model.save(tmp_path / "elope.keras")

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import ops
 from keras_fgvc.models import FCAN, Baseline
+from keras_fgvc.ops import crop_and_resize
 from tests import tiny
 
 BATCH, CLASSES, PARTS = 6, tiny.NUM_CLASSES, (1, 2)
@@ -88,7 +88,7 @@ def test_parts_are_cut_from_the_image_as_it_came():
     images, _ = tiny.images_and_labels(size=101)
     model = make()
     outputs = model.predict(images, verbose=0)
-    crops = ops.crop_and_resize(
+    crops = crop_and_resize(
         images.astype("float32"), outputs["part_boxes"], (24, 24)
     )
     for part in range(2):

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import losses, ops
+from keras_fgvc import losses
 from keras_fgvc.models import Baseline, PainlessAttention
+from keras_fgvc.ops import mix_hypotheses
 from tests import tiny
 
 
@@ -68,7 +69,7 @@ def test_with_the_attention_gated_away_it_is_the_baseline():
     outputs = model.predict(images, verbose=0)
     closed = np.zeros_like(outputs["gates"])
     closed[:, 0] = 1.0
-    mixed = ops.mix_hypotheses(outputs["hypotheses"], closed, model.mix)
+    mixed = mix_hypotheses(outputs["hypotheses"], closed, model.mix)
     np.testing.assert_allclose(
         softmax(mixed),
         plain.predict(images, verbose=0)["probabilities"],

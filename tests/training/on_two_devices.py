@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_fgvc import layers, models, ops, recipes, training
+from keras_fgvc import layers, models, recipes, training
+from keras_fgvc.layers import glimpse_attention
 from keras_fgvc.models import _attention_views
 from tests import tiny
 from tests.eager import eager_steps
@@ -129,7 +130,7 @@ def without_chance():
     layers.ProposalViews._noise = lambda self, shape, training: noise(
         self, shape, False
     )
-    ops.sample_locations = first_cells
+    glimpse_attention.sample_locations = first_cells
 
 
 def first_cells(scores, num_samples, seed):

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc import ops
 from keras_fgvc.models import (
     DAF,
     FCAN,
@@ -11,6 +10,7 @@ from keras_fgvc.models import (
     ELoPE,
     PainlessAttention,
 )
+from keras_fgvc.ops import saliency_map
 from keras_fgvc.visualization import TopClass, explain
 from keras_fgvc.visualization.explanations import BATCH_SIZE
 from keras_fgvc.visualization.model_outputs import CANVAS
@@ -179,9 +179,7 @@ def test_daf(teacher):
     )
     found, outputs = explained(model)
     boxes = keras.ops.convert_to_tensor(outputs["part_boxes"])
-    saliency = keras.ops.convert_to_numpy(
-        ops.saliency_map(boxes, CANVAS, CANVAS)
-    )
+    saliency = keras.ops.convert_to_numpy(saliency_map(boxes, CANVAS, CANVAS))
     for n, explanation in enumerate(found):
         maps = {"heat map": outputs["heatmap"][n], "part saliency": saliency[n]}
         assert_same_arrays(explanation.maps, maps)
