@@ -92,7 +92,8 @@ def find(workdir, open_data):
     path = workdir / "found.json"
     if not path.exists():
         run = training.open_run(workdir)
-        found = find_with(run.load_model(), open_data(run.seed), run.recipe)
+        model = run.load_model()
+        found = find_with(model, open_data(run.seed), run.recipe)
         path.write_text(json.dumps(found) + "\n")
     return json.loads(path.read_text())
 

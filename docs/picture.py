@@ -20,7 +20,7 @@ CANVAS = 64
 
 
 def main(_):
-    model = training.open_run(FLAGS.workdir).load_model()
+    model = training.open_run(FLAGS.workdir).load_model(unfinished=True)
     # The demo's test images; how many others there are does not matter.
     digits = data.cluttered_digits(4000, 500, 1000, canvas=CANVAS, seed=0)
     test = digits.subset("test")

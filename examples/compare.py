@@ -111,7 +111,7 @@ def predictions_of(run, opened):
     print(f"{run.workdir}: predicting", flush=True)
     keras.backend.clear_session()
     found = evaluation.predict(
-        run.load_model(),
+        run.load_model(unfinished=True),  # its row names its stages
         images,
         FLAGS.split,
         image_size=run.recipe.load_size,

@@ -10,7 +10,7 @@ images lie now, if they were moved. The same as `keras-fgvc report`.
 
 from absl import app, flags
 
-from keras_fgvc.cli import report
+from keras_fgvc import training
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Of the training.", required=True)
@@ -24,7 +24,16 @@ flags.DEFINE_integer("num_pairs", 8, "Confused pairs to show.", lower_bound=1)
 
 
 def main(_):
-    report.run(FLAGS)
+    page = training.open_run(FLAGS.workdir).report(
+        FLAGS.split,
+        name_or_path=FLAGS.data,
+        data_dir=FLAGS.data_dir,
+        batch_size=FLAGS.batch_size,
+        num_images=FLAGS.num_images,
+        num_mistakes=FLAGS.num_mistakes,
+        num_pairs=FLAGS.num_pairs,
+    )
+    print(f"report: {page}")
 
 
 if __name__ == "__main__":

@@ -27,13 +27,13 @@ LEVELS = {
     "data": 2,
     "models": 3,
     "recipes": 3,
-    "training": 4,
     "evaluation": 4,
     "visualization": 4,
     "export": 4,
-    "cli": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "training": 5,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 PROJECT = ROOT.parent
 PYTHON_FILES = sorted(

@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 
-from keras_fgvc import evaluation, training
+from keras_fgvc import training
 
 
 def run(options) -> int:
@@ -20,16 +20,13 @@ def run(options) -> int:
 
 
 def _evaluate(options):
-    trained = training.open_run(options.workdir)
-    model = trained.load_model()
-    images = trained.open_data(options.data, data_dir=options.data_dir)
-    return evaluation.evaluate(
-        model,
-        images,
+    return training.open_run(options.workdir).evaluate(
         options.split,
-        image_size=trained.recipe.load_size,
+        name_or_path=options.data,
+        data_dir=options.data_dir,
         batch_size=options.batch_size,
         verbose=int(sys.stderr.isatty()),
+        unfinished=options.unfinished,
     )
 
 

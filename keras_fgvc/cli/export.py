@@ -1,28 +1,20 @@
 """`export`: a trained model as files that other programs run."""
 
-from keras_fgvc import export, training
+from keras_fgvc import training
 from keras_fgvc.cli.messages import UsageError
-
-NUM_TOP = 5
 
 
 def run(options) -> int:
     """Writes the model and prints where."""
     settings = {}
-    if options.format == "savedmodel":
-        write = export.export_saved_model
-        settings["num_top"] = options.top or NUM_TOP
-    elif options.top is not None:
-        raise UsageError("--top is for --format savedmodel alone.")
-    else:
-        write = {"onnx": export.export_onnx, "litert": export.export_litert}
-        write = write[options.format]
-    trained = training.open_run(options.workdir)
-    path = write(
-        trained.load_model(),
+    if options.top is not None:
+        if options.format != "savedmodel":
+            raise UsageError("--top is for --format savedmodel alone.")
+        settings["num_top"] = options.top
+    path = training.open_run(options.workdir).export(
         options.out,
-        class_names=trained.class_names,
-        image_size=trained.recipe.load_size,
+        options.format,
+        unfinished=options.unfinished,
         **settings,
     )
     print(f"{options.format}: {path}")

@@ -144,6 +144,7 @@ IMAGES = _option(
 )
 SPLIT = _choice("--split", "which images", "test", "validation", "train")
 BATCH_SIZE = _number("--batch-size", "images a step", 32)
+UNFINISHED = _flag("--unfinished", "use a model with stages untrained")
 JSON = _flag("--json", "print JSON: one object, or one a line for images")
 
 # ---- the commands: what they do, an example, options ----
@@ -217,6 +218,7 @@ EVALUATE = (
     SPLIT,
     BATCH_SIZE,
     JSON,
+    UNFINISHED,
 )
 PREDICT = (
     "name what is on photographs",
@@ -243,6 +245,7 @@ PREDICT = (
     _number("--top", "how many classes to name", 3),
     BATCH_SIZE,
     JSON,
+    UNFINISHED,
 )
 EXPLAIN = (
     "draw what a trained model saw on photographs",
@@ -251,6 +254,7 @@ EXPLAIN = (
     _option("--out", "picture to write", required=True),
     IMAGES,
     _number("--top", "how many classes to name", 3),
+    UNFINISHED,
 )
 REPORT = (
     "write a page about a training: curves, figures, mistakes",
@@ -264,6 +268,7 @@ REPORT = (
     _number("--num-images", "images to explain", 8),
     _number("--num-mistakes", "mistakes to explain", 4, minimum=0),
     _number("--num-pairs", "confused pairs to show", 8),
+    UNFINISHED,
 )
 EXPORT = (
     "write a trained model for serving",
@@ -275,6 +280,7 @@ EXPORT = (
     ),
     _choice("--format", "what to write", "savedmodel", "onnx", "litert"),
     _number("--top", "how many classes a SavedModel names (default: 5)"),
+    UNFINISHED,
 )
 DATASETS = (
     "list the data sets that have a name, or tell of one",

@@ -2,14 +2,9 @@
 
 import json
 
-import numpy as np
-
-from keras_fgvc.cli.images import find_images, read_batches
 from keras_fgvc.cli.messages import complain
 from keras_fgvc.cli.predictors import open_predictor
-
-BOXES = ("boxes", "part_boxes")  # outputs shown where a model has them
-DIGITS = 6  # of a number in JSON; float32 has about 7
+from keras_fgvc.training.image_files import find_images
 
 
 def run(options) -> int:
@@ -18,54 +13,16 @@ def run(options) -> int:
     predictor = open_predictor(options)
     row = _as_json if options.json else _Table(paths, predictor)
     failed = 0
-    for images in read_batches(paths, predictor.read, options.batch_size):
-        for answer in _answers(images, predictor, options.top):
-            if "error" in answer:
-                failed += 1
-                complain(f"{answer['path']} {answer['error']}")
-            line = row(answer)
-            if line:
-                print(line, flush=True)
+    for answer in predictor.answers(paths, options.top, options.batch_size):
+        if "error" in answer:
+            failed += 1
+            complain(f"{answer['path']} {answer['error']}")
+        line = row(answer)
+        if line:
+            print(line, flush=True)
     if failed:
         complain(f"{failed} of {len(paths)} images could not be used.")
     return 1 if failed else 0
-
-
-def _answers(images, predictor, num_top):
-    """A dict an image, in their order."""
-    contents = [i.content for i in images if i.error is None]
-    outputs = predictor(contents) if contents else {}
-    place = 0
-    for image in images:
-        if image.error is not None:
-            yield {"path": image.path, "error": image.error}
-            continue
-        own = {name: values[place] for name, values in outputs.items()}
-        place += 1
-        refusal = own.get("error")  # of a SavedModel, for this image alone
-        if refusal:
-            yield {"path": image.path, "error": refusal.decode()}
-            continue
-        yield {
-            "path": image.path,
-            "top": _top(own["probabilities"], predictor.class_names, num_top),
-            **{n: _rounded(own[n]) for n in BOXES if n in own},
-        }
-
-
-def _top(probabilities, class_names, count):
-    order = np.argsort(-probabilities, kind="stable")[:count]
-    return [
-        {
-            "class": class_names[label],
-            "probability": _rounded(probabilities[label]),
-        }
-        for label in order
-    ]
-
-
-def _rounded(values):
-    return np.round(np.asarray(values, "float64"), DIGITS).tolist()
 
 
 def _as_json(answer):

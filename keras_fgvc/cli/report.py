@@ -1,141 +1,19 @@
 """`report`: figures, explanations, curves and confusions on one page."""
 
-import dataclasses
-
-import numpy as np
-
-from keras_fgvc import evaluation, training, visualization
+from keras_fgvc import training
 
 
 def run(options) -> int:
     """Writes WORKDIR/report.html and its pictures, WORKDIR/report/*.png."""
-    trained = training.open_run(options.workdir)
-    model = trained.load_model()
-    images = trained.open_data(options.data, data_dir=options.data_dir)
-    predictions = evaluation.predict(
-        model,
-        images,
+    path = training.open_run(options.workdir).report(
         options.split,
-        image_size=trained.recipe.load_size,
+        name_or_path=options.data,
+        data_dir=options.data_dir,
         batch_size=options.batch_size,
-        verbose=1,
+        unfinished=options.unfinished,
+        num_images=options.num_images,
+        num_mistakes=options.num_mistakes,
+        num_pairs=options.num_pairs,
     )
-    result = evaluation.evaluate_predictions(predictions)
-    print(result, flush=True)
-    folder = trained.workdir / "report"
-    folder.mkdir(exist_ok=True)
-    reader = _Reader(images, options.split, trained.recipe.load_size)
-    predicted = predictions.probabilities.argmax(axis=1)
-    sections = [
-        *_explain(model, reader, predicted, folder, options),
-        *_show_training(trained, folder),
-        _show_confusions(reader, predicted, folder, options.num_pairs),
-    ]
-    path = visualization.write_report(
-        trained.workdir / "report.html",
-        title=f"{trained.recipe.method} on {images.name}, "
-        f"{options.split} split",
-        evaluation=result,
-        facts=_facts(trained, images, model),
-        sections=sections,
-    )
-    print(f"pictures: {folder}\nreport: {path}")
+    print(f"pictures: {path.with_suffix('')}\nreport: {path}")
     return 0
-
-
-class _Reader:
-    """Images of the split, as the model sees them, by their numbers."""
-
-    def __init__(self, images, split, size):
-        self.images = images
-        self.size = size
-        self.examples = images.subset(split)
-
-    def __call__(self, indices):
-        chosen = dataclasses.replace(
-            self.images, splits={"chosen": self.examples.take(indices)}
-        )
-        batches = chosen.batches(
-            "chosen", image_size=self.size, batch_size=len(indices)
-        )
-        pixels, _ = next(batches.as_numpy_iterator())
-        return pixels
-
-
-def _explain(model, reader, predicted, folder, options):
-    """Sections of images from all over the split, and of mistakes."""
-    everything = np.arange(len(predicted))
-    mistakes = np.flatnonzero(predicted != reader.examples.labels)
-    for name, title, among, count in (
-        ("explanations", "What the model saw", everything, options.num_images),
-        ("mistakes", "Mistakes", mistakes, options.num_mistakes),
-    ):
-        places = np.linspace(0, len(among) - 1, min(count, len(among)))
-        chosen = among[places.astype(int)]
-        if not chosen.size:
-            continue
-        print(f"drawing {name}", flush=True)
-        pixels, examples = reader(chosen), reader.examples.take(chosen)
-        names = reader.images.class_names
-        found = visualization.explain(model, pixels, class_names=names)
-        truth = {
-            "labels": examples.labels,
-            "true_boxes": examples.boxes,
-            "class_names": names,
-        }
-        visualization.save_explanations(
-            folder / f"{name}.png", pixels, found, **truth
-        )
-        note = f"{len(chosen)} of {len(among)}, evenly over the split."
-        yield visualization.explanation_section(
-            pixels, found, title=title, note=note, **truth
-        )
-
-
-def _show_training(trained, folder):
-    """The section of the curves, if the logs are still there."""
-    logs = trained.logs()
-    if not logs:
-        return
-    print("drawing curves", flush=True)
-    stages = enumerate(trained.recipe.stages, start=1)
-    monitors = {f"{n}-{stage.name}": stage.monitor for n, stage in stages}
-    path = folder / "curves.png"
-    visualization.save_training_curves(path, logs, monitors=monitors)
-    yield visualization.training_section(logs, monitors=monitors)
-
-
-def _show_confusions(reader, predicted, folder, count):
-    """The section of what is taken for one another."""
-    print("drawing confusions", flush=True)
-    shown = {"class_names": reader.images.class_names, "count": count}
-    labels = reader.examples.labels
-    path = folder / "confusions.png"
-    visualization.save_confusions(path, labels, predicted, reader, **shown)
-    return visualization.confusion_section(labels, predicted, reader, **shown)
-
-
-def _facts(trained, images, model):
-    """What one wants to know to make the run again."""
-    recipe = trained.recipe
-    sizes = [f"{name} {count}" for name, count in images.split_sizes.items()]
-    arguments = [f"{name}={value}" for name, value in recipe.arguments.items()]
-    facts = {
-        "method": recipe.method,
-        "recipe": recipe.name,
-        "arguments": ", ".join(arguments) or "the method's own",
-        "sides": f"seen at {recipe.image_size}, loaded at {recipe.load_size}",
-        "weights": f"{model.count_params():,}",
-        "data": f"{images.name}, {len(images.class_names)} classes",
-        "images": ", ".join(sizes),
-        "licence": images.licence or "not told",
-        "seed": trained.seed,
-    }
-    for number, stage in enumerate(recipe.stages, start=1):
-        if stage.name in model.stages:  # the plain network's are fewer
-            facts[f"stage {number}"] = (
-                f"{stage.name}: {stage.epochs} epochs, {stage.optimizer}, "
-                f"learning rate {stage.learning_rate:g}, {stage.schedule}, "
-                f"batches of {stage.batch_size or recipe.batch_size}"
-            )
-    return facts

@@ -20,7 +20,7 @@ of a log is not read.
 
 from keras_fgvc.training.building import baseline_recipe, build_model
 from keras_fgvc.training.optimizers import make_optimizer
-from keras_fgvc.training.runs import Run, open_run
+from keras_fgvc.training.run import Run, open_run
 from keras_fgvc.training.stages import fit
 from keras_fgvc.training.strategies import STRATEGIES, is_chief, make_strategy
 

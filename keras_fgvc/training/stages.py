@@ -10,6 +10,7 @@ from keras_fgvc._files import move_into_place
 from keras_fgvc._replicas import strategy_of
 from keras_fgvc.recipes import Recipe
 from keras_fgvc.recipes.monitoring import best_epoch
+from keras_fgvc.training.claims import claim
 from keras_fgvc.training.files import (
     Checkpoint,
     find_backups,
@@ -18,7 +19,6 @@ from keras_fgvc.training.files import (
     write_log,
 )
 from keras_fgvc.training.optimizers import make_optimizer
-from keras_fgvc.training.runs import claim
 from keras_fgvc.training.seeds import EpochSeeds
 from keras_fgvc.training.strategies import Workers
 

@@ -30,13 +30,13 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(photographs, tmp_path_factory):
-    """The folder of a run: ELoPE, one epoch of three of its stages."""
+    """The folder of a run: ELoPE, one epoch of each of its stages."""
     workdir = tmp_path_factory.mktemp("runs") / "colours"
     images = data.open_dataset(str(photographs))
     recipe = recipes.get("elope-short").replace(
         image_size=tiny.SIZE, load_size=LOAD_SIZE, batch_size=4
     )
-    recipe = recipe.with_epochs(classifier=1, localizer=1, crops=1)
+    recipe = recipe.with_epochs(classifier=1, localizer=1, crops=1, weighted=1)
     keras.utils.set_random_seed(3)
     model = models.ELoPE(
         tiny.backbone(),
@@ -46,9 +46,8 @@ def trained(photographs, tmp_path_factory):
         threshold=0.7,
         tap=8,
     )
-    stages = ["classifier", "localizer", "crops"]
     with eager_steps():
-        training.fit(model, recipe, images, workdir, stages=stages, verbose=0)
+        training.fit(model, recipe, images, workdir, verbose=0)
     return workdir
 
 

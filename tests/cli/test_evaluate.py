@@ -54,8 +54,6 @@ def test_the_table_of_another_split(trained, expected, capsys):
 
 
 def test_figures_that_are_not_known_are_null(workdir, monkeypatch, capsys):
-    from keras_fgvc.cli import evaluate as command
-
     real = evaluation.evaluate
 
     def with_a_gap(*args, **options):
@@ -64,7 +62,7 @@ def test_figures_that_are_not_known_are_null(workdir, monkeypatch, capsys):
         figures.localization["boxes"] = 0.5
         return figures
 
-    monkeypatch.setattr(command.evaluation, "evaluate", with_a_gap)
+    monkeypatch.setattr(evaluation, "evaluate", with_a_gap)
     assert main(["evaluate", f"--workdir={workdir}", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["per_class"]["blue"] is None
     assert main(["evaluate", f"--workdir={workdir}"]) == 0

@@ -1,8 +1,8 @@
 import pytest
 from PIL import Image
 
-from keras_fgvc.cli import explain as command
 from keras_fgvc.cli import main
+from keras_fgvc.training import run as actions
 
 
 def test_a_picture_of_what_could_be_read(trained, mixed, tmp_path, capsys):
@@ -30,8 +30,8 @@ def test_what_the_picture_is_made_of(trained, mixed, monkeypatch, tmp_path):
     def save(path, images, explanations, **options):
         seen.update(path=path, explanations=explanations, **options)
 
-    monkeypatch.setattr(command.visualization, "explain", explain)
-    monkeypatch.setattr(command.visualization, "save_explanations", save)
+    monkeypatch.setattr(actions.visualization, "explain", explain)
+    monkeypatch.setattr(actions.visualization, "save_explanations", save)
     words = ["explain", f"--workdir={trained}", "--out=x.png", "--top=2"]
     assert main([*words, str(mixed / "a.png")]) == 0
     assert seen == {
@@ -47,8 +47,8 @@ def test_no_image_and_too_many(trained, mixed, monkeypatch, tmp_path, capsys):
     picture = tmp_path / "seen.png"
     words = ["explain", f"--workdir={trained}", f"--out={picture}"]
     assert main([*words, str(mixed / "c.jpg")]) == 1
-    assert "there is no image to explain" in capsys.readouterr().err
-    monkeypatch.setattr(command, "MAX_IMAGES", 4)
-    assert main([*words, str(mixed)]) == 2
+    assert "There is no image to explain" in capsys.readouterr().err
+    monkeypatch.setattr(actions, "MAX_EXPLAINED", 4)
+    assert main([*words, str(mixed)]) == 1
     assert "at most 4 images. Received: 5" in capsys.readouterr().err
     assert not picture.exists()

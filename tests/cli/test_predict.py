@@ -8,7 +8,7 @@ import pytest
 
 from keras_fgvc import data, export, models, training
 from keras_fgvc.cli import main
-from keras_fgvc.cli.predictors import _read_names
+from keras_fgvc.training.predictors import read_names
 from tests import tiny
 from tests.cli.conftest import LOAD_SIZE, NAMES
 
@@ -130,7 +130,7 @@ def names_file(tmp_path):
 def test_names_of_classes_are_whole_lines(tmp_path):
     path = tmp_path / "names.txt"
     path.write_bytes("\ufeffwren\r\nblue\u2028jay\r\n".encode())
-    assert _read_names(path) == ["wren", "blue\u2028jay"]
+    assert read_names(path) == ["wren", "blue\u2028jay"]
 
 
 def test_a_keras_file(trained, photographs, names_file, expected, capsys):

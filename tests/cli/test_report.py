@@ -4,7 +4,7 @@ import types
 
 from keras_fgvc import recipes
 from keras_fgvc.cli import main
-from keras_fgvc.cli.report import _facts
+from keras_fgvc.training.reporting import _facts
 from tests import tiny
 
 

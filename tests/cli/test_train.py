@@ -66,7 +66,7 @@ def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
     assert run.opened_by["seed"] == 4
     assert (run.recipe.image_size, run.recipe.load_size) == (32, 40)
     assert [stage.epochs for stage in run.recipe.stages] == [1, 1, 1, 1]
-    model = run.load_model()
+    model = run.load_model(unfinished=True)
     assert (model.k, model.embedding_dim, model.image_size) == (1, 8, 32)
     log = workdir / "1-classifier" / "log.csv"
     before = log.read_text()

@@ -75,7 +75,9 @@ def runs(tmp_path_factory):
     for path in root.glob("*/model.keras"):
         run = training.open_run(path.parent)
         found = evaluation.predict(
-            run.load_model(), run.open_data(), image_size=SIZE
+            run.load_model(unfinished=True),
+            run.open_data(),
+            image_size=SIZE,
         )
         found.save(path.with_name("predictions-test.npz"))
     return root
@@ -242,7 +244,7 @@ from paper_run import FLAGS, judge
 from keras_fgvc import training
 FLAGS(["script", f"--workdir={sys.argv[1]}"])
 run = training.open_run(sys.argv[1])
-found = judge(run.load_model(), run.open_data(), run.recipe, "classifier")
+found = judge(run.load_model(unfinished=True), run.open_data(), run.recipe, "classifier")
 print(json.dumps(found, allow_nan=False))
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc import data
-from keras_fgvc.cli import images
+from keras_fgvc.training import image_files as images
 
 
 def test_files_folders_and_lists_in_their_order(mixed, monkeypatch):

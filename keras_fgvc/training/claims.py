@@ -1,0 +1,85 @@
+"""Writes what a work directory trains, or refuses to train something else."""
+
+import dataclasses
+import json
+
+from keras_fgvc._files import move_into_place
+from keras_fgvc.data.identity import are_others, identity
+from keras_fgvc.training.files import find_backups
+
+# Facts that identify a run. The data folder may move.
+COMPARED = ("recipe", "seed", "classes", "images", "initial_weights")
+# Kept from the first call when a later call does not know them.
+UNTOLD = ("initial_weights", "opened_by")
+
+
+def claim(workdir, recipe, data, seed, model, is_chief):
+    """Writes run.json, or checks that it names this same run.
+
+    A run that has not finished its first epoch has nothing to lose: another
+    may take its folder. Of several workers the chief writes.
+    """
+    run = {
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "classes": list(data.class_names),
+        "images": dict(data.split_sizes),
+        "image_digests": digests(data),
+        "initial_weights": model.initial_weights,
+        "opened_by": data.opened_by,
+    }
+    run = json.loads(json.dumps(run))  # tuples become lists, as when read
+    path = workdir / "run.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    differing = _differing_facts(run, found)
+    if found and differing and _has_progress(workdir):
+        raise ValueError(
+            f"{workdir} holds another run: {', '.join(differing)} differ. "
+            "Give a new folder, or the arguments of the first run (see "
+            f"{path})."
+        )
+    if found and not differing:
+        for name in UNTOLD:
+            run[name] = run[name] or found.get(name)
+        # Those of the first call, where these are in memory and those files.
+        run["image_digests"] |= found.get("image_digests", {})
+        if run == found or not is_chief:
+            return
+    workdir.mkdir(parents=True, exist_ok=True)
+    move_into_place(
+        path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
+    )
+
+
+def _differing_facts(run, found):
+    """What makes it another run, by name."""
+    differing = [
+        name
+        for name in COMPARED
+        # A model that was loaded does not tell what it began with.
+        if None not in (run[name], found.get(name)) and run[name] != found[name]
+    ]
+    others = other_splits(found.get("image_digests", {}), run["image_digests"])
+    if others and "images" not in differing:
+        differing.append(f"the images in {', '.join(others)}")
+    return differing
+
+
+def digests(data):
+    return {name: identity(split) for name, split in data.splits.items()}
+
+
+def other_splits(told, found):
+    """Names of the splits whose images are known to be others."""
+    return [
+        name for name in told if are_others(told[name], found.get(name, ""))
+    ]
+
+
+def _has_progress(workdir):
+    """Whether any stage has finished an epoch."""
+    return any(
+        (folder / "done.json").exists() or find_backups(folder)
+        for folder in workdir.iterdir()
+        if folder.is_dir()
+    )

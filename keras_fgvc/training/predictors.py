@@ -1,0 +1,135 @@
+"""Reads image files and runs a model on them: a run's, or an exported one."""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from keras_fgvc.training.image_files import (
+    read_batches,
+    read_bytes,
+    read_pixels,
+)
+
+# Where `export.export_saved_model` puts the names.
+SAVED_NAMES = pathlib.Path("assets.extra") / "class_names.txt"
+BOXES = ("boxes", "part_boxes")  # outputs shown where a model has them
+DIGITS = 6  # of a number in an answer; float32 has about 7
+
+
+class Predictor:
+    """Reads an image in the way a model wants it, and runs the model.
+
+    Args:
+        class_names: Names of the classes in the order of the labels.
+        read: Function from a path to the content of one image.
+        run: Function from a list of contents to the outputs by name.
+
+    Raises:
+        ValueError: From the call, if the outputs lack `"probabilities"` or
+            have another number of classes.
+    """
+
+    def __init__(self, class_names, read, run):
+        self.class_names = tuple(class_names)
+        self.read = read
+        self._run = run
+
+    def __call__(self, contents) -> dict:
+        outputs = self._run(contents)
+        if not isinstance(outputs, dict) or "probabilities" not in outputs:
+            raise ValueError(
+                'The model must return a dict with "probabilities", as those '
+                "of keras_fgvc.models do."
+            )
+        count = outputs["probabilities"].shape[1]
+        if count != len(self.class_names):
+            raise ValueError(
+                f"The model has {count} classes. Received: "
+                f"{len(self.class_names)} names of classes."
+            )
+        return outputs
+
+    def answers(self, paths, num_top: int, batch_size: int):
+        """Yields one dict per image file, in the order of `paths`.
+
+        Args:
+            paths: Paths of image files.
+            num_top: Number of classes to name.
+            batch_size: Images per step.
+        """
+        for images in read_batches(paths, self.read, batch_size):
+            yield from _answers(images, self, num_top)
+
+
+def of_pixels(model, class_names, size) -> Predictor:
+    """Returns the predictor of a model that takes pixels of one size."""
+    return Predictor(
+        class_names,
+        functools.partial(read_pixels, size=size),
+        lambda pixels: model.predict_on_batch(np.stack(pixels)),
+    )
+
+
+def of_bytes(path, names_path) -> Predictor:
+    """Returns the predictor of a SavedModel, which decodes files itself."""
+    import tensorflow as tf
+
+    saved = tf.saved_model.load(str(path))
+    if "serving_bytes" not in saved.signatures:
+        raise ValueError(
+            f"{path} has no signature serving_bytes. Write it by "
+            "`keras-fgvc export`."
+        )
+
+    def run(contents):  # holds `saved`, and so its variables
+        serve = saved.signatures["serving_bytes"]
+        found = serve(image_bytes=tf.constant(contents))
+        return {name: value.numpy() for name, value in found.items()}
+
+    names = read_names(names_path or path / SAVED_NAMES)
+    return Predictor(names, read_bytes, run)
+
+
+def read_names(path):
+    """One name a line; editors may put a mark in front of the first."""
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+    # Not splitlines: a name may hold a character that it takes for an end.
+    return text.removesuffix("\n").split("\n")
+
+
+def _answers(images, predictor, num_top):
+    """A dict an image, in their order."""
+    contents = [i.content for i in images if i.error is None]
+    outputs = predictor(contents) if contents else {}
+    place = 0
+    for image in images:
+        if image.error is not None:
+            yield {"path": image.path, "error": image.error}
+            continue
+        own = {name: values[place] for name, values in outputs.items()}
+        place += 1
+        refusal = own.get("error")  # of a SavedModel, for this image alone
+        if refusal:
+            yield {"path": image.path, "error": refusal.decode()}
+            continue
+        yield {
+            "path": image.path,
+            "top": _top(own["probabilities"], predictor.class_names, num_top),
+            **{n: _rounded(own[n]) for n in BOXES if n in own},
+        }
+
+
+def _top(probabilities, class_names, count):
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [
+        {
+            "class": class_names[label],
+            "probability": _rounded(probabilities[label]),
+        }
+        for label in order
+    ]
+
+
+def _rounded(values):
+    return np.round(np.asarray(values, "float64"), DIGITS).tolist()

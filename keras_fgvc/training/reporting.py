@@ -1,0 +1,150 @@
+"""The page about a run: figures, explanations, curves and confusions."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_fgvc import evaluation, visualization
+
+
+def write_report(
+    run,
+    model,
+    images,
+    split,
+    *,
+    batch_size: int,
+    num_images: int = 8,
+    num_mistakes: int = 4,
+    num_pairs: int = 8,
+):
+    """Writes WORKDIR/report.html and its pictures; returns the page's path.
+
+    Args: See `Run.report`; `images` are `data.LabeledImages`.
+    """
+    predictions = evaluation.predict(
+        model,
+        images,
+        split,
+        image_size=run.recipe.load_size,
+        batch_size=batch_size,
+        verbose=1,
+    )
+    result = evaluation.evaluate_predictions(predictions)
+    print(result, flush=True)
+    folder = run.workdir / "report"
+    folder.mkdir(exist_ok=True)
+    reader = _Reader(images, split, run.recipe.load_size)
+    predicted = predictions.probabilities.argmax(axis=1)
+    counts = {"explanations": num_images, "mistakes": num_mistakes}
+    sections = [
+        *_explain(model, reader, predicted, folder, counts),
+        *_show_training(run, folder),
+        _show_confusions(reader, predicted, folder, num_pairs),
+    ]
+    return visualization.write_report(
+        run.workdir / "report.html",
+        title=f"{run.recipe.method} on {images.name}, {split} split",
+        evaluation=result,
+        facts=_facts(run, images, model),
+        sections=sections,
+    )
+
+
+class _Reader:
+    """Images of the split, as the model sees them, by their numbers."""
+
+    def __init__(self, images, split, size):
+        self.images = images
+        self.size = size
+        self.examples = images.subset(split)
+
+    def __call__(self, indices):
+        chosen = dataclasses.replace(
+            self.images, splits={"chosen": self.examples.take(indices)}
+        )
+        batches = chosen.batches(
+            "chosen", image_size=self.size, batch_size=len(indices)
+        )
+        pixels, _ = next(batches.as_numpy_iterator())
+        return pixels
+
+
+def _explain(model, reader, predicted, folder, counts):
+    """Sections of images from all over the split, and of mistakes."""
+    everything = np.arange(len(predicted))
+    mistakes = np.flatnonzero(predicted != reader.examples.labels)
+    for name, title, among in (
+        ("explanations", "What the model saw", everything),
+        ("mistakes", "Mistakes", mistakes),
+    ):
+        count = counts[name]
+        places = np.linspace(0, len(among) - 1, min(count, len(among)))
+        chosen = among[places.astype(int)]
+        if not chosen.size:
+            continue
+        print(f"drawing {name}", flush=True)
+        pixels, examples = reader(chosen), reader.examples.take(chosen)
+        names = reader.images.class_names
+        found = visualization.explain(model, pixels, class_names=names)
+        truth = {
+            "labels": examples.labels,
+            "true_boxes": examples.boxes,
+            "class_names": names,
+        }
+        visualization.save_explanations(
+            folder / f"{name}.png", pixels, found, **truth
+        )
+        note = f"{len(chosen)} of {len(among)}, evenly over the split."
+        yield visualization.explanation_section(
+            pixels, found, title=title, note=note, **truth
+        )
+
+
+def _show_training(trained, folder):
+    """The section of the curves, if the logs are still there."""
+    logs = trained.logs()
+    if not logs:
+        return
+    print("drawing curves", flush=True)
+    stages = enumerate(trained.recipe.stages, start=1)
+    monitors = {f"{n}-{stage.name}": stage.monitor for n, stage in stages}
+    path = folder / "curves.png"
+    visualization.save_training_curves(path, logs, monitors=monitors)
+    yield visualization.training_section(logs, monitors=monitors)
+
+
+def _show_confusions(reader, predicted, folder, count):
+    """The section of what is taken for one another."""
+    print("drawing confusions", flush=True)
+    shown = {"class_names": reader.images.class_names, "count": count}
+    labels = reader.examples.labels
+    path = folder / "confusions.png"
+    visualization.save_confusions(path, labels, predicted, reader, **shown)
+    return visualization.confusion_section(labels, predicted, reader, **shown)
+
+
+def _facts(trained, images, model):
+    """What one wants to know to make the run again."""
+    recipe = trained.recipe
+    sizes = [f"{name} {count}" for name, count in images.split_sizes.items()]
+    arguments = [f"{name}={value}" for name, value in recipe.arguments.items()]
+    facts = {
+        "method": recipe.method,
+        "recipe": recipe.name,
+        "arguments": ", ".join(arguments) or "the method's own",
+        "sides": f"seen at {recipe.image_size}, loaded at {recipe.load_size}",
+        "weights": f"{model.count_params():,}",
+        "data": f"{images.name}, {len(images.class_names)} classes",
+        "images": ", ".join(sizes),
+        "licence": images.licence or "not told",
+        "seed": trained.seed,
+    }
+    for number, stage in enumerate(recipe.stages, start=1):
+        if stage.name in model.stages:  # the plain network's are fewer
+            facts[f"stage {number}"] = (
+                f"{stage.name}: {stage.epochs} epochs, {stage.optimizer}, "
+                f"learning rate {stage.learning_rate:g}, {stage.schedule}, "
+                f"batches of {stage.batch_size or recipe.batch_size}"
+            )
+    return facts

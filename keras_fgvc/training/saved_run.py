@@ -1,0 +1,139 @@
+"""A work directory, read back: what was trained, on what, how it went."""
+
+import dataclasses
+import pathlib
+
+import keras
+
+from keras_fgvc import data, recipes
+from keras_fgvc.training.claims import digests, other_splits
+from keras_fgvc.training.files import read_log
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedRun:
+    """Facts, model, data and logs of a work directory; see `Run`."""
+
+    workdir: pathlib.Path
+    recipe: recipes.Recipe
+    seed: int
+    class_names: tuple[str, ...]
+    opened_by: dict
+    initial_weights: str | None = None
+    image_digests: dict = dataclasses.field(default_factory=dict)
+
+    def load_model(self, *, unfinished: bool = False):
+        """Loads the trained model.
+
+        Args:
+            unfinished: Whether a model some of whose stages are not trained
+                is loaded as well. Defaults to `False`.
+
+        Raises:
+            ValueError: If no stage has been finished yet; if some have not
+                and `unfinished` is false.
+        """
+        path = self.workdir / "model.keras"
+        if not path.exists():
+            raise ValueError(
+                f"{self.workdir} has no model.keras yet: its training was "
+                "interrupted. Run the same command again; it goes on after "
+                "the last finished epoch."
+            )
+        model = keras.saving.load_model(path)
+        missing = self.missing_stages(model)
+        if missing and not unfinished:
+            raise ValueError(
+                f"{self.workdir} has not finished its training: "
+                f"{', '.join(missing)} still to be trained. Run the same "
+                "command again, it goes on after the last finished epoch; or "
+                "pass `unfinished=True` (--unfinished) to use the model as it "
+                "is."
+            )
+        return model
+
+    def missing_stages(self, model) -> list[str]:
+        """Folders, as "2-localizer", of the stages that are not trained.
+
+        Args:
+            model: The run's model. A recipe may name stages that it has not.
+        """
+        finished = self.finished_stages()
+        return [
+            f"{number}-{stage.name}"
+            for number, stage in enumerate(self.recipe.stages, start=1)
+            if stage.name in model.stages and number not in finished
+        ]
+
+    def open_data(self, name_or_path=None, *, data_dir=None):
+        """The data it was trained on, with the same splits.
+
+        Args:
+            name_or_path: Where the data lies now, if it was moved.
+            data_dir: See `data.open_dataset`.
+
+        Raises:
+            ValueError: If the data cannot be found, or has other classes, or
+                has changed since: images added to class folders or taken
+                away move the cuts, and some tested on would be some trained
+                on.
+        """
+        arguments = dict(self.opened_by)
+        if name_or_path is not None:
+            arguments["name_or_path"] = str(name_or_path)
+        if data_dir is not None:
+            arguments["data_dir"] = str(data_dir)
+        if "name_or_path" not in arguments:
+            raise ValueError(
+                f"{self.workdir / 'run.json'} does not tell what data this "
+                "run was trained on. Name it."
+            )
+        images = data.open_dataset(**arguments)
+        if tuple(images.class_names) != self.class_names:
+            raise ValueError(
+                f"{arguments['name_or_path']} has other classes than the run "
+                f"in {self.workdir}: {_differing(images, self)}."
+            )
+        self._check_images(images, arguments["name_or_path"])
+        return images
+
+    def _check_images(self, images, place):
+        others = other_splits(self.image_digests, digests(images))
+        if others:
+            raise ValueError(
+                f"{place} has other images than the run in {self.workdir} in "
+                f"{', '.join(others)}: files were added, removed or changed "
+                "since, and images that it was trained on may be among those "
+                "to test with. Restore the files; to judge the model on new "
+                "ones give `evaluation.evaluate` the `data.open_dataset` of "
+                "them."
+            )
+
+    def finished_stages(self) -> list[int]:
+        """Numbers, from 1, of the recipe's stages that are trained."""
+        return [
+            number
+            for number, stage in enumerate(self.recipe.stages, start=1)
+            if (self.workdir / f"{number}-{stage.name}" / "done.json").exists()
+        ]
+
+    def logs(self) -> dict:
+        """From each stage's folder, as "1-classifier", to its log.
+
+        A log is a list of one dict an epoch, as `training.fit` returns.
+        """
+        found = {}
+        for number, stage in enumerate(self.recipe.stages, start=1):
+            folder = f"{number}-{stage.name}"
+            rows = read_log(self.workdir / folder / "log.csv")
+            if rows:
+                found[folder] = rows
+        return found
+
+
+def _differing(images, run):
+    ours, theirs = set(run.class_names), set(images.class_names)
+    if ours == theirs:
+        return "their order differs"
+    missing, new = sorted(ours - theirs)[:3], sorted(theirs - ours)[:3]
+    return f"missing {missing}, not known {new}"
