@@ -6,9 +6,9 @@ one file gives the same pixels everywhere. What it decides:
 - The format is read from the bytes, never from the file's name: JPEG, PNG,
   GIF (the first frame), BMP, WebP. Grey and CMYK become RGB, 16-bit PNG
   becomes 8-bit.
-- Transparent pixels of a PNG lie on white. What an editor stores under a
-  transparent pixel is arbitrary, so dropping the alpha channel would show
-  colours nobody ever saw.
+- Transparent pixels of a PNG or WebP lie on white. What an editor stores
+  under a transparent pixel is arbitrary, so dropping the alpha channel would
+  show colours nobody ever saw.
 - The EXIF orientation of a JPEG is obeyed: a phone's photograph is upright.
 - Resizing averages areas where the image shrinks and is bilinear where it
   grows, axis by axis; the aspect ratio is not kept. Bird photographs of
@@ -25,6 +25,14 @@ TensorFlow is imported where it is used.
 from keras_fgvc.data.orientation import orientation_from_exif, turn_upright
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RIFF_SIGNATURE = b"RIFF"
+WEBP_HEAD_BYTES = 25
+PNG_COLOUR_TYPE_AT = 25
+PNG_ALPHA_TYPES = (b"\x04", b"\x06")  # grey and RGB, each with alpha
+LAST_PNG_CHUNKS = (b"tRNS", b"IDAT", b"IEND")
+# Padding, so that a file cut short ends with a chunk too.
+PNG_END = b"\0\0\0\0IEND" + b"\0" * len(PNG_SIGNATURE) * 4
+BIG_ENDIAN = (2**24, 2**16, 2**8, 1)
 
 
 def decode(encoded):
@@ -47,8 +55,13 @@ def decode(encoded):
     signature = tf.strings.substr(encoded, 0, len(PNG_SIGNATURE))
     image = tf.cond(
         signature == PNG_SIGNATURE,
-        lambda: _decode_png_on_white(encoded),
-        lambda: _decode_opaque(encoded),
+        lambda: _decode_png(encoded),
+        lambda: tf.cond(
+            tf.strings.substr(encoded, 0, len(RIFF_SIGNATURE))
+            == RIFF_SIGNATURE,
+            lambda: _decode_webp(encoded),
+            lambda: _decode_opaque(encoded),
+        ),
     )
     image.set_shape((None, None, 3))
     return image
@@ -109,12 +122,82 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
 
 
-def _decode_png_on_white(encoded):
+def _decode_png(encoded):
     import tensorflow as tf
 
-    image = tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
-    alpha = image[..., 3:] / 255.0
-    return to_uint8(alpha * image[..., :3] + (1.0 - alpha) * 255.0)
+    # Asked for four channels, TensorFlow gives an opaque PNG of fewer than
+    # eight bits an alpha of nearly zero.
+    return tf.cond(
+        _png_has_alpha(encoded),
+        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: tf.io.decode_png(encoded, channels=3),
+    )
+
+
+def _png_has_alpha(encoded):
+    """Whether its colour type has alpha or a tRNS chunk precedes pixels."""
+    import tensorflow as tf
+
+    padded = encoded + PNG_END
+    size = tf.strings.length(encoded)
+
+    def kind(at):
+        return tf.strings.substr(padded, at + 4, 4)
+
+    def next_chunk(at):
+        codes = tf.io.decode_raw(tf.strings.substr(padded, at, 4), tf.uint8)
+        length = tf.reduce_sum(tf.cast(codes, tf.int64) * BIG_ENDIAN)
+        # A length beyond the file ends the walk at its padding.
+        step = tf.minimum(length, tf.cast(size, tf.int64))
+        return (tf.minimum(at + tf.cast(step, tf.int32) + 12, size),)
+
+    (at,) = tf.while_loop(
+        lambda at: ~tf.reduce_any(kind(at) == LAST_PNG_CHUNKS),
+        next_chunk,
+        (tf.constant(len(PNG_SIGNATURE)),),
+    )
+    colour_type = tf.strings.substr(padded, PNG_COLOUR_TYPE_AT, 1)
+    is_alpha = tf.reduce_any(colour_type == PNG_ALPHA_TYPES)
+    return is_alpha | (kind(at) == b"tRNS")
+
+
+def _decode_webp(encoded):
+    import tensorflow as tf
+
+    def decoded(channels):
+        image = tf.io.decode_image(
+            encoded, channels=channels, expand_animations=False
+        )
+        return tf.ensure_shape(image, (None, None, channels))
+
+    # TensorFlow refuses other channels than the file's. It must not choose
+    # them: that ended the whole process on one of the tests' bad files.
+    return tf.cond(
+        _webp_has_alpha(encoded),
+        lambda: _on_white(decoded(4)),
+        lambda: decoded(3),
+    )
+
+
+def _webp_has_alpha(encoded):
+    """Whether the header of a WebP that is not animated announces alpha."""
+    import tensorflow as tf
+
+    head = tf.strings.substr(encoded, 0, WEBP_HEAD_BYTES)
+    head = tf.io.decode_raw(head + bytes(WEBP_HEAD_BYTES), tf.uint8)
+    kind = tf.strings.substr(encoded + bytes(WEBP_HEAD_BYTES), 12, 4)
+    is_extended_alpha = (kind == b"VP8X") & (head[20] & 0x12 == 0x10)
+    is_lossless_alpha = (kind == b"VP8L") & (head[24] & 0x10 == 0x10)
+    return is_extended_alpha | is_lossless_alpha
+
+
+def _on_white(image):
+    """uint8 RGBA -> RGB; whole numbers take a quarter of float32's memory."""
+    import tensorflow as tf
+
+    alpha = tf.cast(image[..., 3:], tf.uint16)
+    darkness = tf.cast(255 - image[..., :3], tf.uint16)
+    return 255 - tf.cast((alpha * darkness + 127) // 255, tf.uint8)
 
 
 def _decode_opaque(encoded):

@@ -40,6 +40,26 @@ def test_lossless_formats_equal_the_pixels(kind):
     np.testing.assert_array_equal(received, pixels)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("alpha", [None, bytes([0, 51])])
+def test_palette_png_of_few_bits_equals_pillow(bits, alpha):
+    colours = Image.fromarray(smooth_pixels()).quantize(2**bits)
+    options = {} if alpha is None else {"transparency": alpha}
+    encoded = encode(colours, "PNG", bits=bits, **options)
+    assert encoded[24] == bits
+    image = Image.open(io.BytesIO(encoded)).convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    expected = np.asarray(white.convert("RGB"))
+    received = decode(encoded).numpy()
+    assert_close_pixels(received, expected, largest=1, mean=0.5)
+
+
+def test_1_bit_grey_png_equals_pillow():
+    encoded = encode(Image.fromarray(smooth_pixels()).convert("1"), "PNG")
+    np.testing.assert_array_equal(decode(encoded), pillow(encoded))
+
+
 def test_16_bit_png_keeps_the_high_byte():
     deep = np.array([[0, 255, 256], [30_000, 65_279, 65_535]], np.uint16)
     received = decode(encode(Image.fromarray(deep), "PNG")).numpy()
@@ -64,6 +84,13 @@ def test_transparent_png_lies_on_white(alpha, expected):
     pixels[..., 3] = alpha
     # 51 is a fifth: 0.2 * 40 + 0.8 * 255 = 212.
     assert set(decode(encode(pixels, "PNG")).numpy().ravel()) == {expected}
+
+
+def test_transparent_webp_lies_on_white():
+    pixels = np.full((3, 5, 4), 40, np.uint8)
+    pixels[..., 3] = 51
+    received = decode(encode(pixels, "WEBP", lossless=True)).numpy()
+    assert set(received.ravel()) == {212}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -244,7 +244,8 @@ from paper_run import FLAGS, judge
 from keras_fgvc import training
 FLAGS(["script", f"--workdir={sys.argv[1]}"])
 run = training.open_run(sys.argv[1])
-found = judge(run.load_model(unfinished=True), run.open_data(), run.recipe, "classifier")
+model = run.load_model(unfinished=True)
+found = judge(model, run.open_data(), run.recipe, "classifier")
 print(json.dumps(found, allow_nan=False))
 """
 
