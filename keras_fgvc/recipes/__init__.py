@@ -6,14 +6,14 @@ and few epochs. Nothing else in the package carries a number of a paper.
 """
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.recipes import (
+from keras_fgvc.models import (
     coarse2fine,
     daf,
     elope,
     fcan,
     painless_attention,
 )
-from keras_fgvc.recipes.base import Recipe, Stage, from_dict
+from keras_fgvc.models.recipe import Recipe, Stage, from_dict
 
 __all__ = ["Recipe", "Stage", "available", "from_dict", "get"]
 

@@ -31,12 +31,12 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
-from keras_fgvc.models import _elope_graph as elope_graph
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.elope import graph as elope_graph
 
 # What each stage minimises; "embedding" gets the model's own weight.
 STAGE_TERMS = {

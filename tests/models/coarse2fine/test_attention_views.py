@@ -6,7 +6,7 @@ import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc import ops
-from keras_fgvc.models import _attention_views as views
+from keras_fgvc.models.coarse2fine import attention_views as views
 
 RNG = np.random.default_rng(0)
 SIZE = 24

@@ -30,11 +30,9 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.data import PartImages
 from keras_fgvc.layers import GlimpseAttention
-from keras_fgvc.models import _fcan_caches as caches
-from keras_fgvc.models import _fcan_graph as graph
-from keras_fgvc.models import _fcan_tasks as tasks
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.fcan import caches, graph, tasks
 
 REGIONS = ("attention", "center")
 

@@ -34,14 +34,14 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.data import UpsamplingPairs
 from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
-from keras_fgvc.models import _coarse2fine_graph as graph
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
     mean_over_views,
 )
-from keras_fgvc.models._upsampler_task import UpsamplerTask
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.coarse2fine import graph
+from keras_fgvc.models.coarse2fine.tasks import UpsamplerTask
 
 PREDICTIONS = ("both", "coarse", "fine")
 
