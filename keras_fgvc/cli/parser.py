@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # a new option must not break old scripts
         )
-        for add_option in (*options, DEBUG):
+        for add_option in (*options, REGISTER, DEBUG):
             add_option(command)
     return parser
 
@@ -146,6 +146,8 @@ SPLIT = _choice("--split", "which images", "test", "validation", "train")
 BATCH_SIZE = _number("--batch-size", "images a step", 32)
 JSON = _flag("--json", "print JSON: one object, or one a line for images")
 
+REGISTER = _option("--register", "Python file with a method of your own")
+
 # ---- the commands: what they do, an example, options ----
 
 TRAIN = (
@@ -158,7 +160,7 @@ TRAIN = (
     DATA_DIR,
     _option("--workdir", "folder for all that is written", required=True),
     _one_of(
-        _option("--method", "by its recipe METHOD-short", choices=METHODS),
+        _option("--method", f"by METHOD-short: {', '.join(METHODS)}, yours"),
         _option("--recipe", "another recipe, as elope-paper"),
     ),
     _group(

@@ -9,6 +9,7 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.registry import register_method
 
 POOLING = {
     "average": keras.layers.GlobalAveragePooling2D,
@@ -16,6 +17,7 @@ POOLING = {
 }
 
 
+@register_method("baseline")
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class Baseline(FineGrainedModel):
     """A backbone, global pooling and one fully connected layer.

@@ -37,6 +37,8 @@ from keras_fgvc.models._classification import (
 )
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.elope import graph as elope_graph
+from keras_fgvc.models.elope.recipes import RECIPES
+from keras_fgvc.models.registry import register_method
 
 # What each stage minimises; "embedding" gets the model's own weight.
 STAGE_TERMS = {
@@ -47,6 +49,7 @@ STAGE_TERMS = {
 }
 
 
+@register_method("elope", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class ELoPE(FineGrainedModel):
     """Three light parts around any backbone, one pass through it.
