@@ -20,7 +20,7 @@ from absl import app, flags
 from in_turn import median_seconds
 
 from keras_fgvc import data, models, recipes
-from keras_fgvc.models import _fcan_tasks as tasks
+from keras_fgvc.models.fcan import tasks
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("backbone", "mobilenet_v2", "See backbones.available().")

@@ -26,14 +26,14 @@ LEVELS = {
     "metrics": 2,
     "data": 2,
     "models": 3,
-    "recipes": 3,
-    "evaluation": 4,
-    "visualization": 4,
-    "export": 4,
-    "training": 5,
-    "cli": 6,
-    "__main__": 7,
-    "__init__": 7,
+    "recipes": 4,
+    "evaluation": 5,
+    "visualization": 5,
+    "export": 5,
+    "training": 6,
+    "cli": 7,
+    "__main__": 8,
+    "__init__": 8,
 }
 PROJECT = ROOT.parent
 PYTHON_FILES = sorted(
@@ -41,6 +41,10 @@ PYTHON_FILES = sorted(
     for folder in ("keras_fgvc", "examples", "benchmarks", "tests")
     for path in (PROJECT / folder).rglob("*.py")
 )
+# Pieces of a method, tested through its model, or beside it if they need more;
+# recipes are tested in tests/test_recipes.py.
+PIECES = ("graph.py", "recipes.py", "recipe.py", "tasks.py", "caches.py")
+PIECES += ("terms.py",)
 # Never imported by `import keras_fgvc` itself.
 LAZY = ("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL")
 
@@ -81,7 +85,7 @@ def test_imports_go_down_only(path):
 def test_every_file_has_its_tests(folder):
     tests = pathlib.Path(__file__).parent / folder
     for path in (ROOT / folder).rglob("*.py"):
-        if not path.name.startswith("_"):
+        if not path.name.startswith("_") and path.name not in PIECES:
             place = tests / path.relative_to(ROOT / folder).parent
             assert (place / f"test_{path.name}").exists(), path
 

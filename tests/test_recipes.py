@@ -1,6 +1,7 @@
 import pytest
 
 from keras_fgvc import models, recipes
+from keras_fgvc.models import registry
 from tests import tiny
 
 # The tiny backbone ends at stride 8.
@@ -18,7 +19,7 @@ PLACES = {
 def test_recipe_fits_its_method(name):
     recipe = recipes.get(name)
     assert recipe.name == name
-    method = getattr(models, recipe.method)
+    method = registry.get_method(recipe.method)
     places = PLACES[recipe.method]
     model = method(tiny.backbone(), 3, **places, **recipe.arguments)
     assert tuple(stage.name for stage in recipe.stages) == model.stages
@@ -73,7 +74,7 @@ def test_with_rounds():
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="`recipe` must be one of 'elope-pap"):
+    with pytest.raises(ValueError, match="`recipe` must be one of 'baseline-s"):
         recipes.get("elope")
     with pytest.raises(ValueError, match="`schedule` must be one of"):
         recipes.Stage("classifier", 1, 0.1, schedule="linear")

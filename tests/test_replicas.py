@@ -42,7 +42,7 @@ print("counts once")
 """
 FCAN = """
 from keras_fgvc.models import FCAN
-from keras_fgvc.models._fcan_tasks import GlimpseTask
+from keras_fgvc.models.fcan.tasks import GlimpseTask
 from tests import tiny
 _, labels = tiny.images_and_labels(12)
 rng = np.random.default_rng(0)

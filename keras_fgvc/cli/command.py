@@ -2,6 +2,7 @@
 
 import logging
 import os
+import runpy
 import sys
 import traceback
 
@@ -52,6 +53,8 @@ def run(options) -> int:
     if not options.debug:  # warnings about retracing: nothing to be done
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
+        if options.register:
+            run_file(options.register)
         code = COMMANDS[options.command](options)
         sys.stdout.flush()
         return code
@@ -66,6 +69,11 @@ def run(options) -> int:
             traceback.print_exc()
         complain(f"error: {_sentence(error)}")
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def run_file(path):
+    """Runs a user's Python file, whose decorators register its methods."""
+    runpy.run_path(path, run_name="registered")
 
 
 def _sentence(error):

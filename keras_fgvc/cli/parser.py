@@ -9,7 +9,8 @@ import argparse
 import pathlib
 import runpy
 
-METHODS = ("elope", "painless", "coarse2fine", "fcan", "daf")
+STRATEGIES = ("none", "mirrored", "multiworker", "tpu")
+METHODS = ("baseline", "elope", "painless", "coarse2fine", "fcan", "daf")
 EXIT_CODES = """exit codes:
   0    all was done
   1    something could not be done; standard error says what
@@ -53,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # a new option must not break old scripts
         )
-        for add_option in (*options, DEBUG):
+        for add_option in (*options, REGISTER, DEBUG):
             add_option(command)
     return parser
 
@@ -147,6 +148,8 @@ BATCH_SIZE = _number("--batch-size", "images a step", 32)
 UNFINISHED = _flag("--unfinished", "use a model with stages untrained")
 JSON = _flag("--json", "print JSON: one object, or one a line for images")
 
+REGISTER = _option("--register", "Python file with a method of your own")
+
 # ---- the commands: what they do, an example, options ----
 
 TRAIN = (
@@ -159,7 +162,7 @@ TRAIN = (
     DATA_DIR,
     _option("--workdir", "folder for all that is written", required=True),
     _one_of(
-        _option("--method", "by its recipe METHOD-short", choices=METHODS),
+        _option("--method", f"by METHOD-short: {', '.join(METHODS)}, yours"),
         _option("--recipe", "another recipe, as elope-paper"),
     ),
     _group(
@@ -195,14 +198,7 @@ TRAIN = (
         "run",
         _number("--seed", "of weights, order, augmentation", 0, minimum=0),
         _number("--data-seed", "of splits (default: --seed)", minimum=0),
-        _choice(
-            "--strategy",
-            "devices to train on",
-            "none",
-            "mirrored",
-            "multiworker",
-            "tpu",
-        ),
+        _choice("--strategy", "devices to train on", *STRATEGIES),
         _option("--tpu", "its name", default="local"),
         _choice("--on-error", "what broken images do", "raise", "skip"),
         _flag("--no-test", "do not look at the test split at the end"),

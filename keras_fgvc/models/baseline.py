@@ -4,11 +4,14 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range
+from keras_fgvc.data import Augmentation
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.recipe import Recipe, Stage
+from keras_fgvc.models.registry import register_method
 
 POOLING = {
     "average": keras.layers.GlobalAveragePooling2D,
@@ -16,6 +19,35 @@ POOLING = {
 }
 
 
+# Ours: the budget of the other methods' short recipes, for some thousand
+# photographs on a small machine.
+RECIPES = (
+    Recipe(
+        name="baseline-short",
+        method="Baseline",
+        image_size=224,
+        load_size=224,
+        batch_size=16,
+        stages=(
+            Stage(
+                "classifier",
+                epochs=8,
+                learning_rate=2e-4,
+                head_rate=10.0,
+                optimizer="adam",
+                schedule="cosine",
+                augmentation=Augmentation(
+                    # Crops of 224 x 224 out of 256 x 256 pixels.
+                    random_crop=((224 / 256) ** 2, (224 / 256) ** 2),
+                    horizontal_flip=True,
+                ),
+            ),
+        ),
+    ),
+)
+
+
+@register_method("baseline", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class Baseline(FineGrainedModel):
     """A backbone, global pooling and one fully connected layer.

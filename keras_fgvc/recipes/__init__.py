@@ -6,27 +6,15 @@ and few epochs. Nothing else in the package carries a number of a paper.
 """
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.recipes import (
-    coarse2fine,
-    daf,
-    elope,
-    fcan,
-    painless_attention,
-)
-from keras_fgvc.recipes.base import Recipe, Stage, from_dict
+from keras_fgvc.models.recipe import Recipe, Stage, from_dict
+from keras_fgvc.models.registry import registered_recipes
 
 __all__ = ["Recipe", "Stage", "available", "from_dict", "get"]
 
-_BY_NAME = {
-    recipe.name: recipe
-    for module in (elope, coarse2fine, painless_attention, fcan, daf)
-    for recipe in module.RECIPES
-}
-
 
 def available() -> list[str]:
-    """Names of the recipes."""
-    return list(_BY_NAME)
+    """Names of the recipes, those of registered methods included."""
+    return list(registered_recipes())
 
 
 def get(name: str) -> Recipe:
@@ -47,5 +35,6 @@ def get(name: str) -> Recipe:
     print(recipe.image_size)  # 224
     ```
     """
-    check_choice("recipe", name, tuple(_BY_NAME))
-    return _BY_NAME[name]
+    by_name = registered_recipes()
+    check_choice("recipe", name, tuple(by_name))
+    return by_name[name]

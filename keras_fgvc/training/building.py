@@ -6,6 +6,7 @@ import inspect
 import pathlib
 
 from keras_fgvc import models
+from keras_fgvc.models.registry import get_method
 from keras_fgvc.recipes import Recipe
 
 # Arguments of a method that a recipe's `arguments` do not give.
@@ -41,7 +42,7 @@ def build_model(
     print(model.image_size, model.k)  # 224 2
     ```
     """
-    method = getattr(models, recipe.method)
+    method = get_method(recipe.method)
     known = _arguments(method)
     unknown = [name for name in recipe.arguments if name not in known]
     if unknown:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_fgvc import layers, models, recipes, training
 from keras_fgvc.layers import glimpse_attention
-from keras_fgvc.models import _attention_views
+from keras_fgvc.models.coarse2fine import attention_views
 from tests import tiny
 from tests.eager import eager_steps
 
@@ -123,7 +123,7 @@ def assert_equal(ours, theirs):
 
 def without_chance():
     """Thresholds in the middle, the noise of inference, the first cells."""
-    _attention_views.CropAndDrop._draw = lambda self, batch, limits: (
+    attention_views.CropAndDrop._draw = lambda self, batch, limits: (
         keras.ops.full((batch,), sum(limits) / 2)
     )
     noise = layers.ProposalViews._noise

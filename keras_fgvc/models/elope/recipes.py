@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.recipes.base import Recipe, Stage
+from keras_fgvc.models.recipe import Recipe, Stage
 
 
 def _stages(epochs, steps, rates, **shared):

@@ -31,12 +31,14 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
-from keras_fgvc.models import _elope_graph as elope_graph
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.elope import graph as elope_graph
+from keras_fgvc.models.elope.recipes import RECIPES
+from keras_fgvc.models.registry import register_method
 
 # What each stage minimises; "embedding" gets the model's own weight.
 STAGE_TERMS = {
@@ -47,6 +49,7 @@ STAGE_TERMS = {
 }
 
 
+@register_method("elope", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class ELoPE(FineGrainedModel):
     """Three light parts around any backbone, one pass through it.

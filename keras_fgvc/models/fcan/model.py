@@ -30,15 +30,16 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.data import PartImages
 from keras_fgvc.layers import GlimpseAttention
-from keras_fgvc.models import _fcan_caches as caches
-from keras_fgvc.models import _fcan_graph as graph
-from keras_fgvc.models import _fcan_tasks as tasks
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.fcan import caches, graph, tasks
+from keras_fgvc.models.fcan.recipes import RECIPES
+from keras_fgvc.models.registry import register_method
 
 REGIONS = ("attention", "center")
 
 
+@register_method("fcan", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class FCAN(FineGrainedModel):
     """Looks where a policy says the classes differ, and looks again closely.

@@ -34,18 +34,21 @@ from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.data import UpsamplingPairs
 from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
-from keras_fgvc.models import _coarse2fine_graph as graph
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
     mean_over_views,
 )
-from keras_fgvc.models._upsampler_task import UpsamplerTask
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.coarse2fine import graph
+from keras_fgvc.models.coarse2fine.recipes import RECIPES
+from keras_fgvc.models.coarse2fine.tasks import UpsamplerTask
+from keras_fgvc.models.registry import register_method
 
 PREDICTIONS = ("both", "coarse", "fine")
 
 
+@register_method("coarse2fine", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class Coarse2Fine(FineGrainedModel):
     """Attention maps that are trained by what they light up in the image.
@@ -61,7 +64,6 @@ class Coarse2Fine(FineGrainedModel):
     each; only the first one's parts are pulled to centres.
 
     The stages of training:
-
     - `upsampler`: it alone, on synthetic maps and their up-sampled versions
       by three interpolations (only with `augment="highlight"`);
     - `classifier`: everything, layers that you froze too.
@@ -172,8 +174,7 @@ class Coarse2Fine(FineGrainedModel):
         attention, parts, coarse = look(square, coarse_head)
         cell = max(1, round(image_size / attention.shape[1]))
         upsampler = AttentionUpsampler(cell, name="upsampler")
-        lit = augment == "highlight"
-        if lit:
+        if lit := augment == "highlight":
             second = graph.highlight(square, attention, upsampler, seed)
             fine_head = graph.head(num_classes, "fine_logits")
         else:
@@ -248,7 +249,7 @@ class Coarse2Fine(FineGrainedModel):
     def _centers(self, labels, outputs, training):
         if self.augment == "crop_drop":
             return self.center_loss(outputs["parts"], labels, training=training)
-        # In one call, where each centre counts all its parts at once.
+        # One call, so that a centre counts the parts of both looks together.
         parts = ops.concatenate([outputs["parts"], outputs["fine_parts"]])
         return mean_over_views(
             lambda labels: self.center_loss(parts, labels, training=training),
@@ -295,6 +296,5 @@ class Coarse2Fine(FineGrainedModel):
             ValueError: If `value` is outside 0..1.
         """
         check_in_range("value", value, 0.0, 1.0)
-        self.threshold = value
-        self.get_layer("boxes").threshold = value
+        self.threshold = self.get_layer("boxes").threshold = value
         self.forget_traces()

@@ -6,7 +6,7 @@ import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.models import FCAN
-from keras_fgvc.models import _fcan_tasks as tasks
+from keras_fgvc.models.fcan import tasks
 from tests import tiny
 from tests.tolerances import TOLERANCES
 

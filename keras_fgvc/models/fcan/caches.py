@@ -6,8 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_fgvc.data import Precomputed
-from keras_fgvc.models import _fcan_graph as graph
-from keras_fgvc.models import _fcan_tasks as tasks
+from keras_fgvc.models.fcan import graph, tasks
 
 # Half the disk of float32, and far finer than maps differ from one training
 # to the next.

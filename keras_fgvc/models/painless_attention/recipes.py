@@ -1,7 +1,7 @@
 """Recipes of painless attention."""
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.recipes.base import Recipe, Stage
+from keras_fgvc.models.recipe import Recipe, Stage
 
 # Crops of 224 x 224 out of 256 x 256 pixels.
 CROP_SHARE = (224 / 256) ** 2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc.models import _attention_views as views
+from keras_fgvc.models.coarse2fine import attention_views as views
 from keras_fgvc.ops import crop_and_resize
 
 RNG = np.random.default_rng(0)

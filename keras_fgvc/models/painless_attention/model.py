@@ -32,8 +32,11 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.painless_attention.recipes import RECIPES
+from keras_fgvc.models.registry import register_method
 
 
+@register_method("painless", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class PainlessAttention(FineGrainedModel):
     """A few masks on layers that the backbone has anyway; one pass, one loss.

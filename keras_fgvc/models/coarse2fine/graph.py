@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc.layers import BilinearAttentionPooling
-from keras_fgvc.models import _attention_views as views
+from keras_fgvc.models.coarse2fine import attention_views as views
 
 
 class Look:

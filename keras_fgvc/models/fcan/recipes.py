@@ -1,7 +1,7 @@
 """Recipes of FCAN."""
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.recipes.base import Recipe, Stage
+from keras_fgvc.models.recipe import Recipe, Stage
 
 # Crops of 448 x 448 out of 512 x 512 pixels, and the same for 224 and 256.
 CROP_SHARE = (448 / 512) ** 2

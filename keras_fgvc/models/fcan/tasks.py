@@ -11,10 +11,10 @@ from keras import ops
 
 from keras_fgvc import losses
 from keras_fgvc._replicas import join_batch
-from keras_fgvc.models import _fcan_graph as graph
 from keras_fgvc.models._classification import cross_entropy
 from keras_fgvc.models._replicated import ReplicatedModel
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.fcan import graph
 from keras_fgvc.ops import (
     final_reward,
     greedy_reward,

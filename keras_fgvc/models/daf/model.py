@@ -36,12 +36,14 @@ from keras import ops
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.layers import ProposalViews
-from keras_fgvc.models import _daf_graph as graph
-from keras_fgvc.models import _daf_terms as terms
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.daf import graph, terms
+from keras_fgvc.models.daf.recipes import RECIPES
+from keras_fgvc.models.registry import register_method
 
 
+@register_method("daf", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class DAF(FineGrainedModel):
     """Saliency proposals, two attentions, a student and a teacher.

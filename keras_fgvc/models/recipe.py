@@ -64,7 +64,7 @@ class Recipe:
 
     Args:
         name: As in `available()`.
-        method: Name of a class of `keras_fgvc.models`.
+        method: Name of a class of `keras_fgvc.models`, or of a registered one.
         image_size: Side of the square the backbone sees, in pixels.
         load_size: Side of the square images are loaded at. Larger than
             `image_size` where a method cuts crops, which then are sharper.

@@ -1,7 +1,7 @@
 """Recipes of DAF."""
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.recipes.base import Recipe, Stage
+from keras_fgvc.models.recipe import Recipe, Stage
 
 # Crops of 448 x 448 out of 600 x 600 pixels, NTS-Net's.
 CROP_SHARE = (448 / 600) ** 2
