@@ -1,7 +1,7 @@
 """Argument checks shared by the whole package.
 
-Each check names the argument, says what was expected and what came. They
-return nothing: a value that passes is used as the caller gave it.
+Each check names the argument, says what was expected and what came. A
+`check_` returns nothing: a value that passes is used as the caller gave it.
 """
 
 import numbers
@@ -47,15 +47,27 @@ def check_choice(name: str, value, choices) -> None:
         )
 
 
-def check_size(name: str, value) -> None:
-    """Raises unless `value` is a (height, width) pair of positive integers."""
+def as_size(name: str, value) -> tuple[int, int]:
+    """Returns the pair (height, width) of a size, as Keras's layers take it.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: A positive integer, the side of a square, or a pair of them.
+
+    Raises:
+        ValueError: If it is neither, or not positive.
+        TypeError: If a pair does not hold integers.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        value = (value, value)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(
-            f"`{name}` must be a pair (height, width). "
-            f"Received: {name}={value!r}."
+            f"`{name}` must be a pair (height, width), or an integer for a "
+            f"square. Received: {name}={value!r}."
         )
     for side in value:
         check_positive_int(name, side)
+    return tuple(int(side) for side in value)
 
 
 def check_rank(name: str, shape, rank: int, layout: str) -> None:

@@ -17,6 +17,8 @@ from keras import ops
 from keras_fgvc import _checks
 from keras_fgvc.ops import box_iou, heatmap_to_box, minmax_normalize
 
+__all__ = ["LocalizationAccuracy", "MaxBoxAccuracy"]
+
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class LocalizationAccuracy(keras.metrics.Metric):

@@ -98,7 +98,7 @@ _ENTRIES = {
 }
 
 
-def available() -> list[str]:
+def available() -> tuple[str, ...]:
     """Lists the names that `build` knows, in alphabetical order.
 
     Returns:
@@ -113,7 +113,7 @@ def available() -> list[str]:
     assert "resnet50" in keras_fgvc.backbones.available()
     ```
     """
-    return sorted(_ENTRIES)
+    return tuple(sorted(_ENTRIES))
 
 
 def find(name: str) -> Entry:

@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
+from keras_fgvc._checks import as_size
 from keras_fgvc.data.examples import Examples
-from keras_fgvc.data.pipeline import as_size, make_batches
+from keras_fgvc.data.pipeline import make_batches
 
 BATCH_SIZE = 64
 LONG = 2_000  # More images than this take a while.
@@ -17,7 +18,7 @@ MEMINFO = pathlib.Path("/proc/meminfo")  # of Linux
 
 def read_into_memory(data, image_size):
     """`LabeledImages.in_memory`, which describes it."""
-    height, width = as_size(image_size)
+    height, width = as_size("image_size", image_size)
     needed = sum(data.split_sizes.values()) * height * width * 3
     _check_memory(data.name, needed)
     splits = {

@@ -6,9 +6,8 @@ Nothing has to be saved to go on in the middle of a training.
 """
 
 import dataclasses
-import numbers
 
-from keras_fgvc._checks import check_positive_int, check_size
+from keras_fgvc._checks import as_size, check_positive_int
 from keras_fgvc.data.augment import Augmentation
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.images import decode, decode_and_resize, resize
@@ -35,7 +34,7 @@ def make_batches(
     """`LabeledImages.batches` for one split; it describes the arguments."""
     import tensorflow as tf
 
-    image_size = as_size(image_size)
+    image_size = as_size("image_size", image_size)
     _check_boxes(examples, with_boxes)
     plan = Epochs(
         len(examples),
@@ -133,14 +132,6 @@ class Epochs:
             tf.data.experimental.assert_cardinality(len(self))
         )
         return batches.prefetch(tf.data.AUTOTUNE).with_options(_options())
-
-
-def as_size(image_size) -> tuple[int, int]:
-    """A side length or a pair (height, width) -> the pair."""
-    if isinstance(image_size, numbers.Integral):
-        image_size = (image_size, image_size)
-    check_size("image_size", image_size)
-    return tuple(image_size)
 
 
 class _Loader:

@@ -6,11 +6,11 @@ import pathlib
 
 import numpy as np
 
-from keras_fgvc._checks import check_choice, check_positive_int
+from keras_fgvc._checks import as_size, check_choice, check_positive_int
 from keras_fgvc.data import fingerprints, shards
 from keras_fgvc.data.filling import CheckedCompute, announce, fill
 from keras_fgvc.data.labeled_images import LabeledImages
-from keras_fgvc.data.pipeline import Epochs, as_size
+from keras_fgvc.data.pipeline import Epochs
 from keras_fgvc.data.shares import Share
 
 DTYPES = ("float16", "float32")
@@ -112,7 +112,7 @@ class Precomputed:
         check_positive_int("batch_size", batch_size)
         check_choice("dtype", dtype, DTYPES)
         if image_size is not None or isinstance(source, LabeledImages):
-            image_size = as_size(image_size)
+            image_size = as_size("image_size", image_size)
         self.source = source
         self.folder = pathlib.Path(folder)
         self.compute = compute

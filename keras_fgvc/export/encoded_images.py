@@ -27,7 +27,7 @@ from keras_fgvc.export.image_headers import (
 EMPTY = "is empty (0 bytes)"
 UNKNOWN = "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)"
 UNREADABLE = "is cut short or corrupt and cannot be decoded"
-UNREADABLE_WEBP = f"{UNREADABLE}, or is animated or transparent WebP"
+UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"
 # Each decodes one image at a time. A PNG of 50 million pixels takes 1.9 GB.
 PARALLEL_DECODERS = 4
 

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_in_range, check_rank, check_size
+from keras_fgvc._checks import as_size, check_in_range, check_rank
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 STEM_STRIDE = 4
@@ -23,7 +23,8 @@ class LocalizationModule(keras.layers.Layer):
     https://arxiv.org/abs/1911.07344, section 5.
 
     Args:
-        output_size: Pair `(height, width)` of the heat map. Defaults to
+        output_size: Pair `(height, width)` of the heat map, or the side of a
+            square. Defaults to
             (14, 14).
         threshold: Value (tau) of the normalised heat map from which a cell
             belongs to the object, 0 to 1. Defaults to 0.3 (the paper's for
@@ -79,10 +80,9 @@ class LocalizationModule(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_size("output_size", output_size)
         check_in_range("threshold", threshold, 0.0, 1.0)
         check_in_range("min_size", min_size, 0.0, 1.0)
-        self.output_size = tuple(output_size)
+        self.output_size = as_size("output_size", output_size)
         self.threshold = threshold
         self.min_size = min_size
         self.stem = stem

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_size
+from keras_fgvc._checks import as_size
 from keras_fgvc.ops import location_heatmap
 from keras_fgvc.ops.saliency import check_feature_maps
 
@@ -26,7 +26,8 @@ class LocationHeatmap(keras.layers.Layer):
     TIP 2017, https://arxiv.org/abs/1604.04994.
 
     Args:
-        size: Pair `(height, width)` of the heat map. Defaults to `None`, the
+        size: Pair `(height, width)` of the heat map, or the side of a
+            square. Defaults to `None`, the
             height and width of the first map.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
@@ -58,10 +59,7 @@ class LocationHeatmap(keras.layers.Layer):
     def __init__(self, size=None, **kwargs):
         # Float32 maps are compared as they are, whatever the compute dtype.
         super().__init__(autocast=False, **kwargs)
-        if size is not None:
-            check_size("size", size)
-            size = tuple(size)
-        self.size = size
+        self.size = None if size is None else as_size("size", size)
 
     def build(self, feature_maps_shape):
         check_feature_maps(feature_maps_shape)

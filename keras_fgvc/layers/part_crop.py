@@ -1,6 +1,6 @@
 import keras
 
-from keras_fgvc._checks import check_choice, check_rank, check_size
+from keras_fgvc._checks import as_size, check_choice, check_rank
 from keras_fgvc.ops import crop_and_resize, roi_align
 
 
@@ -15,7 +15,8 @@ class PartCrop(keras.layers.Layer):
     ROIAlign's four samples per cell. Gradients reach the boxes in both cases.
 
     Args:
-        output_size: Pair `(height, width)` of each part, in pixels or cells.
+        output_size: Pair `(height, width)` of each part, in pixels or cells,
+            or the side of a square.
         source: `"image"` or `"features"`. Defaults to `"image"`.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
@@ -52,9 +53,8 @@ class PartCrop(keras.layers.Layer):
     def __init__(self, output_size, *, source: str = "image", **kwargs):
         # As in ROIAlign: boxes must keep their digits.
         super().__init__(autocast=False, **kwargs)
-        check_size("output_size", output_size)
         check_choice("source", source, ("image", "features"))
-        self.output_size = tuple(output_size)
+        self.output_size = as_size("output_size", output_size)
         self.source = source
 
     def build(self, input_shape):

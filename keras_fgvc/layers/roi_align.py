@@ -1,6 +1,6 @@
 import keras
 
-from keras_fgvc._checks import check_positive_int, check_rank, check_size
+from keras_fgvc._checks import as_size, check_positive_int, check_rank
 from keras_fgvc.ops import roi_align
 
 
@@ -18,7 +18,8 @@ class ROIAlign(keras.layers.Layer):
     as torchvision's `roi_align(aligned=True)`.
 
     Args:
-        output_size: Pair `(height, width)` of each cut-out, in cells.
+        output_size: Pair `(height, width)` of each cut-out, in cells, or the
+            side of a square.
         samples: Samples per cell and axis. Defaults to 2.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
@@ -52,9 +53,8 @@ class ROIAlign(keras.layers.Layer):
         # Boxes need more digits than a half-precision number has: they are
         # not cast to the compute dtype, the features are (in `call`).
         super().__init__(autocast=False, **kwargs)
-        check_size("output_size", output_size)
         check_positive_int("samples", samples)
-        self.output_size = tuple(output_size)
+        self.output_size = as_size("output_size", output_size)
         self.samples = samples
 
     def build(self, input_shape):

@@ -6,10 +6,14 @@ from keras import ops
 from keras_fgvc._checks import check_channels_last, check_positive_int
 
 
-def check_model_arguments(num_classes) -> None:
-    """The checks every method makes before it builds its graph."""
+def check_model_arguments(num_classes) -> int:
+    """Makes the checks of every method; returns the number of classes.
+
+    As Python's integer, because Keras refuses those of NumPy.
+    """
     check_channels_last()
     check_positive_int("num_classes", num_classes, minimum=2)
+    return int(num_classes)
 
 
 def cross_entropy(labels, logits):

@@ -101,7 +101,7 @@ class Baseline(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_choice("pooling", pooling, POOLING)
         check_in_range("dropout_rate", dropout_rate, 0.0, 1.0)
 

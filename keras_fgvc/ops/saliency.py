@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_fgvc._checks import check_rank, check_size
+from keras_fgvc._checks import as_size, check_rank
 from keras_fgvc.ops._precision import at_least_float32
 from keras_fgvc.ops._resizing import resize_maps
 
@@ -46,7 +46,8 @@ def location_heatmap(feature_maps, size=None):
         feature_maps: List of tensors `(batch, height_i, width_i,
             channels_i)`; all but the channels may be unknown until the graph
             runs.
-        size: Pair `(height, width)` of the heat map. Defaults to `None`, the
+        size: Pair `(height, width)` of the heat map, or the side of a
+            square. Defaults to `None`, the
             height and width of the first map.
 
     Returns:
@@ -71,9 +72,10 @@ def location_heatmap(feature_maps, size=None):
     """
     maps = [at_least_float32(features) for features in feature_maps]
     check_feature_maps([tuple(features.shape) for features in maps])
-    if size is not None:
-        check_size("size", size)
-    height, width = ops.shape(maps[0])[1:3] if size is None else size
+    if size is None:
+        height, width = ops.shape(maps[0])[1:3]
+    else:
+        height, width = as_size("size", size)
     masks = [
         resize_maps(_above_mean(ops.stop_gradient(features)), height, width)
         for features in maps

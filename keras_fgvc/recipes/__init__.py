@@ -12,9 +12,9 @@ from keras_fgvc.models.registry import registered_recipes
 __all__ = ["Recipe", "Stage", "available", "from_dict", "get"]
 
 
-def available() -> list[str]:
+def available() -> tuple[str, ...]:
     """Names of the recipes, those of registered methods included."""
-    return list(registered_recipes())
+    return tuple(registered_recipes())
 
 
 def get(name: str) -> Recipe:

@@ -99,7 +99,7 @@ CASES = {
         "declares 65000 x 65000 pixels",
     ),
     "GIF, animated": (_animated("GIF"), ""),
-    "WebP, animated": (_animated("WEBP"), "animated or transparent WebP"),
+    "WebP, animated": (_animated("WEBP"), "or is animated WebP"),
     "JPEG, CMYK": (encode(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), ""),
     "PNG, 16 bit": (
         encode(Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257), "PNG"),

@@ -80,6 +80,10 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"`threshold` must be between"):
         LocalizationModule(threshold=-0.1)
     with pytest.raises(ValueError, match=r"`output_size` must be a pair"):
-        LocalizationModule(14)
+        LocalizationModule(14.0)
     with pytest.raises(ValueError, match="`images` must have 4 axes"):
         LocalizationModule()(IMAGES[0])
+
+
+def test_one_integer_is_a_square():
+    assert LocalizationModule(14).output_size == (14, 14)

@@ -46,8 +46,12 @@ def test_maps_are_compared_at_their_own_precision():
 
 def test_errors():
     with pytest.raises(ValueError, match="`size` must be a pair"):
-        LocationHeatmap(7)
+        LocationHeatmap("7")
     with pytest.raises(ValueError, match="must be a list of at least one map"):
         LocationHeatmap()(MAPS[0])
     with pytest.raises(ValueError, match=r"`feature_maps\[1\]` must have 4"):
         LocationHeatmap()([MAPS[0], MAPS[1][0]])
+
+
+def test_one_integer_is_a_square():
+    assert LocationHeatmap(7).get_config()["size"] == (7, 7)

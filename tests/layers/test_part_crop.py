@@ -54,3 +54,7 @@ def test_wrong_arguments():
         PartCrop((5, 7), source="pixels")
     with pytest.raises(ValueError, match="`images` must have 4 axes"):
         PartCrop((5, 7))([IMAGES[0], BOXES])
+
+
+def test_one_integer_is_a_square():
+    assert PartCrop(7).get_config()["output_size"] == (7, 7)

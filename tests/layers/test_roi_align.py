@@ -43,9 +43,18 @@ def test_unknown_height_and_width():
     )
 
 
+def test_one_integer_is_a_square():
+    layer = ROIAlign(3)
+    assert layer.get_config()["output_size"] == (3, 3)
+    np.testing.assert_array_equal(
+        to_numpy(layer([FEATURES, BOXES])),
+        to_numpy(ROIAlign((3, 3))([FEATURES, BOXES])),
+    )
+
+
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match=r"`output_size` must be a pair"):
-        ROIAlign(7)
+    with pytest.raises(ValueError, match=r"must be a pair.*or an integer"):
+        ROIAlign((7, 7, 7))
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
         ROIAlign((7, 7), samples=0)
     with pytest.raises(ValueError, match="`boxes` must have 3 axes"):

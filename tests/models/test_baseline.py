@@ -91,3 +91,9 @@ def test_errors(options, message):
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="`num_classes` must be at least 2"):
         Baseline(tiny.backbone(), 1)
+
+
+def test_a_count_of_numpy_is_a_count(tmp_path):
+    model = Baseline(tiny.backbone(), np.int64(3), tap=8)
+    model.save(tmp_path / "model.keras")  # its config is JSON
+    assert keras.saving.load_model(tmp_path / "model.keras").num_classes == 3

@@ -212,6 +212,14 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"`feature_maps\[0\]` must have 4"):
         location_heatmap(maps[0])
     with pytest.raises(ValueError, match="`size` must be a pair"):
-        location_heatmap(maps, 14)
+        location_heatmap(maps, (14,))
     with pytest.raises(ValueError, match="`heatmap` must have 4 axes"):
         foreground(maps[0][0])
+
+
+def test_one_integer_is_a_square():
+    maps = [RNG.random((2, 5, 7, 3)).astype("float32")]
+    np.testing.assert_array_equal(
+        to_numpy(location_heatmap(maps, 11)),
+        to_numpy(location_heatmap(maps, (11, 11))),
+    )

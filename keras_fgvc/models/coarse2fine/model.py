@@ -141,7 +141,7 @@ class Coarse2Fine(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_positive_int("image_size", image_size)
         check_positive_int("num_maps", num_maps)
         check_choice("augment", augment, ("highlight", "crop_drop"))

@@ -142,7 +142,7 @@ class DAF(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_positive_int("image_size", image_size)
         check_positive_int("num_parts", num_parts)
         check_in_range("parts_per_object", parts_per_object, 1.0, float("inf"))

@@ -134,7 +134,7 @@ class ELoPE(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_positive_int("image_size", image_size)
         check_positive_int("embedding_dim", embedding_dim)
         check_choice("pooling", pooling, ("k_max", "average"))

@@ -147,7 +147,7 @@ class FCAN(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_positive_int("image_size", image_size)
         check_positive_int("crop_size", crop_size)
         part_sizes = graph.check_part_sizes(part_sizes)

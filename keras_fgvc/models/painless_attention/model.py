@@ -105,7 +105,7 @@ class PainlessAttention(FineGrainedModel):
         **kwargs,
     ):
         # ---- check ----
-        check_model_arguments(num_classes)
+        num_classes = check_model_arguments(num_classes)
         check_positive_int("num_heads", num_heads)
         check_in_range("diversity_weight", diversity_weight, 0.0, float("inf"))
         attend_at = _checked(attend_at)

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank, check_size
+from keras_fgvc._checks import as_size, check_positive_int, check_rank
 from keras_fgvc.ops._precision import at_least_float32
 from keras_fgvc.ops.regions._separable import Axis, sample
 
@@ -26,7 +26,8 @@ def roi_align(features, boxes, output_size, samples=2):
             unknown until the graph runs.
         boxes: Tensor of shape `(batch, n, 4)`,
             `[y_min, x_min, y_max, x_max]` in 0..1.
-        output_size: Pair of integers, height and width in bins.
+        output_size: Pair of integers, height and width in bins, or one
+            integer for a square.
         samples: Integer, samples per bin and axis. Defaults to 2.
 
     Returns:
@@ -49,7 +50,7 @@ def roi_align(features, boxes, output_size, samples=2):
     roi_align(features, top_left, (1, 1))  # [[[[[2.5]]]]], mean of 0 1 4 5
     ```
     """
-    check_size("output_size", output_size)
+    output_size = as_size("output_size", output_size)
     check_positive_int("samples", samples)
     features = ops.convert_to_tensor(features)
     boxes = at_least_float32(boxes)
@@ -79,7 +80,8 @@ def crop_and_resize(images, boxes, output_size):
             or floating point.
         boxes: Tensor of shape `(batch, 4)` or `(batch, n, 4)`,
             `[y_min, x_min, y_max, x_max]` in 0..1.
-        output_size: Pair of integers, height and width in pixels.
+        output_size: Pair of integers, height and width in pixels, or one
+            integer for a square.
 
     Returns:
         Tensor of shape `(batch, output_height, output_width, channels)` or

@@ -232,7 +232,7 @@ def test_crop_of_integers_is_float32():
 def test_wrong_arguments():
     features = np.zeros((2, 5, 7, 3), "float32")
     with pytest.raises(ValueError, match="`output_size` must be a pair"):
-        roi_align(features, BOXES, 7)
+        roi_align(features, BOXES, True)
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
         roi_align(features, BOXES, (2, 3), samples=0)
     with pytest.raises(ValueError, match="`features` must have 4 axes"):
@@ -243,3 +243,13 @@ def test_wrong_arguments():
         crop_and_resize(features[0], BOXES, (2, 3))
     with pytest.raises(ValueError, match="`boxes` must have 2 axes"):
         crop_and_resize(features, BOXES[0, 0], (2, 3))
+
+
+@pytest.mark.parametrize("cut", [roi_align, crop_and_resize])
+def test_one_integer_is_a_square(cut):
+    features = np.random.default_rng(3).random((2, 5, 7, 3), "float32")
+    boxes = np.tile(np.float32([[0.1, 0.2, 0.7, 0.9]]), (2, 1, 1))
+    np.testing.assert_array_equal(
+        to_numpy(cut(features, boxes, 3)),
+        to_numpy(cut(features, boxes, (3, 3))),
+    )
