@@ -191,6 +191,8 @@ TRAIN = (
         ),
         _number("--batch-size", "images a step"),
         _list("--batch-sizes", "of stages, as localizer=64", default=[]),
+        _list("--learning-rate", "of all, or as crops=1e-5", default=[]),
+        _list("--set", "more of stages, as crops.momentum=0.8", default=[]),
         _number("--rounds", "how often to go through the stages", 1),
         _list("--stages", "names of those to run (default: all)"),
     ),

@@ -1,7 +1,10 @@
 """From the texts of a command line to a recipe."""
 
 import json
+import math
 import re
+import typing
+from types import NoneType
 
 from keras_fgvc import recipes, training
 from keras_fgvc.cli.messages import UsageError
@@ -31,6 +34,10 @@ def make_recipe(options) -> recipes.Recipe:
         recipe = recipe.with_epochs(**by_stage(options.epochs, recipe))
         batch_sizes = by_stage(options.batch_sizes, recipe)
         recipe = recipe.with_batch_sizes(**batch_sizes)
+        for name, rate in rates_by_stage(options, recipe).items():
+            recipe = recipe.with_field(name, "learning_rate", rate)
+        for text in getattr(options, "set", None) or ():
+            recipe = recipe.with_field(*read_setting(text, recipe))
         return recipe.with_rounds(options.rounds)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -67,6 +74,63 @@ def read_arguments(text: str) -> dict:
     return arguments
 
 
+def rates_by_stage(options, recipe) -> dict:
+    """Learning rates by stage from `--learning-rate`, as `by_stage`."""
+    texts = getattr(options, "learning_rate", None) or ()
+    return by_stage(texts, recipe, _rate, "--learning-rate")
+
+
+def _rate(text):
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def read_setting(text: str, recipe) -> tuple:
+    """Stage, field and value from a text such as "crops.momentum=0.8".
+
+    Args:
+        text: As given to `--set`. The value is of the field's own type;
+            "none" stands for none where a field may have none.
+        recipe: Whose stages are named.
+
+    Raises:
+        UsageError: If there is no such stage or field, or the value has
+            another type than the field.
+    """
+    place, sign, value = text.partition("=")
+    stage, _, field = place.rpartition(".")
+    names = [each.name for each in recipe.stages]
+    if not sign or stage not in names or field not in _FIELDS:
+        raise UsageError(
+            f"--set must be STAGE.FIELD=VALUE with STAGE of {', '.join(names)} "
+            f"and FIELD of {', '.join(_FIELDS)}. Received: {text!r}."
+        )
+    kinds = _FIELDS[field]
+    if value.lower() == "none" and NoneType in kinds:
+        return stage, field, None
+    kind = kinds[0]
+    try:
+        return stage, field, kind(value)
+    except ValueError as error:
+        raise UsageError(
+            f"--set {place} must be of type {kind.__name__}. "
+            f"Received: {value!r}."
+        ) from error
+
+
+def _fields():
+    """Types of a stage's fields that are one number or one text."""
+    hints = typing.get_type_hints(recipes.Stage)
+    kinds = {name: typing.get_args(h) or (h,) for name, h in hints.items()}
+    del kinds["name"]  # the model knows its stages by it
+    return {n: k for n, k in kinds.items() if k[0] in (int, float, str)}
+
+
+_FIELDS = _fields()
+
+
 def _how(text):
     return (
         "`arguments` must be name=value with commas between, the values JSON: "
@@ -74,8 +138,15 @@ def _how(text):
     )
 
 
-def by_stage(texts, recipe) -> dict:
+def by_stage(texts, recipe, read=None, flag="") -> dict:
     """Numbers by stage from texts such as "crops=4"; "4" is for all stages.
+
+    Args:
+        texts: List of texts.
+        recipe: Whose stages are named.
+        read: Function from a text to a number, which raises ValueError.
+            Defaults to whole numbers.
+        flag: Name of the option, for the error.
 
     Raises:
         UsageError: If a text is neither.
@@ -83,11 +154,19 @@ def by_stage(texts, recipe) -> dict:
     numbers = {}
     for text in texts:
         name, _, number = text.rpartition("=")
-        if not number.isdecimal():
+        try:
+            value = (read or _whole)(number)
+        except ValueError as error:
             raise UsageError(
-                "Numbers of stages must be as 4 (of all) or crops=4. "
-                f"Received: {text!r}."
-            )
+                f"{flag or 'Numbers of stages'} must be as 4 (of all) or "
+                f"crops=4. Received: {text!r}."
+            ) from error
         names = [name] if name else [stage.name for stage in recipe.stages]
-        numbers.update(dict.fromkeys(names, int(number)))
+        numbers.update(dict.fromkeys(names, value))
     return numbers
+
+
+def _whole(text):
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)

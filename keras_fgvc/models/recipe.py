@@ -102,6 +102,17 @@ class Recipe:
         """
         return self._with("batch_size", batch_sizes)
 
+    def with_field(self, stage: str, field: str, value) -> "Recipe":
+        """A copy with another value of one field of a stage.
+
+        Raises:
+            ValueError: If the recipe has no stage of that name, or the stage
+                no such field.
+        """
+        fields = [each.name for each in dataclasses.fields(Stage)]
+        check_choice("field", field, fields)
+        return self._with(field, {stage: value})
+
     def _with(self, field, values):
         """A copy whose stages have other values of one field, by name."""
         names = [stage.name for stage in self.stages]

@@ -34,7 +34,8 @@ def claim(workdir, recipe, data, seed, model, is_chief):
     differing = _differing_facts(run, found)
     if found and differing and _has_progress(workdir):
         raise ValueError(
-            f"{workdir} holds another run: {', '.join(differing)} differ. "
+            f"{workdir} holds another run: {', '.join(differing)} differ"
+            f"{_changes(run, found)}. "
             "Give a new folder, or the arguments of the first run (see "
             f"{path})."
         )
@@ -63,6 +64,33 @@ def _differing_facts(run, found):
     if others and "images" not in differing:
         differing.append(f"the images in {', '.join(others)}")
     return differing
+
+
+def _changes(run, found):
+    """Each setting that differs, with the value there and the one given."""
+    given, there = (
+        _flat({n: r.get(n) for n in COMPARED}) for r in (run, found)
+    )
+    changes = [
+        f"{name} was {there.get(name, 'not there')}, now "
+        f"{given.get(name, 'not there')}"
+        for name in dict.fromkeys([*there, *given])
+        if given.get(name) != there.get(name)
+        and not name.startswith(("classes", "images"))
+    ]
+    return f" ({'; '.join(changes)})" if changes else ""
+
+
+def _flat(value, prefix=""):
+    """Flattens nested dicts, to keys as "recipe.stages.3-crops.epochs"."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = {f"{n}-{v.get('name')}": v for n, v in enumerate(value, 1)}
+    if not isinstance(value, dict):
+        return {prefix: value}
+    found = {}
+    for key, entry in value.items():
+        found |= _flat(entry, f"{prefix}.{key}" if prefix else key)
+    return found
 
 
 def digests(data):

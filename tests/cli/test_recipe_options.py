@@ -121,3 +121,38 @@ def test_numbers_by_stage():
     assert by_stage(["2"], recipe) == everywhere
     assert by_stage(["2", "parts=9"], recipe) == {**everywhere, "parts": 9}
     assert by_stage([], recipe) == {}
+
+
+def test_rates_and_any_field_of_a_stage():
+    recipe = make_recipe(
+        options(
+            learning_rate=["0.5", "crops=1e-5"],
+            set=["crops.momentum=0.8", "weighted.batch_size=3"],
+        )
+    )
+    rates = [stage.learning_rate for stage in recipe.stages]
+    assert rates == [0.5, 0.5, 1e-5, 0.5]
+    assert recipe.stages[2].momentum == 0.8
+    assert recipe.stages[3].batch_size == 3
+    recipe = make_recipe(options(recipe="fcan-short"))
+    assert recipe.stages[1].batch_size == 64
+    none = options(recipe="fcan-short", set=["localizer.batch_size=none"])
+    assert make_recipe(none).stages[1].batch_size is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"learning_rate": ["fast"]}, "--learning-rate must be.*'fast'"),
+        ({"learning_rate": ["-1"]}, "--learning-rate must be"),
+        ({"learning_rate": ["nan"]}, "--learning-rate must be"),
+        ({"set": ["crops.momentum"]}, "--set must be STAGE.FIELD=VALUE"),
+        ({"set": ["dance.momentum=1"]}, "STAGE of classifier, localizer"),
+        ({"set": ["crops.name=x"]}, "FIELD of epochs, learning_rate"),
+        ({"set": ["crops.epochs=many"]}, "--set crops.epochs must be of type"),
+        ({"set": ["crops.optimizer=lion"]}, "`optimizer` must be one of"),
+    ],
+)
+def test_rates_and_fields_that_are_not(changes, text):
+    with pytest.raises(UsageError, match=text):
+        make_recipe(options(**changes))

@@ -218,8 +218,8 @@ def test_wrong_arguments():
 
 
 def test_one_integer_is_a_square():
-    maps = [RNG.random((2, 5, 7, 3)).astype("float32")]
+    maps = [np.random.default_rng(1).random((2, 5, 7, 3), "float32")]
     np.testing.assert_array_equal(
-        to_numpy(location_heatmap(maps, 11)),
-        to_numpy(location_heatmap(maps, (11, 11))),
+        ops.convert_to_numpy(location_heatmap(maps, 11)),
+        ops.convert_to_numpy(location_heatmap(maps, (11, 11))),
     )

@@ -141,7 +141,12 @@ def test_sigkill_in_stages_1_and_3_changes_nothing(finished, tmp_path):
 def test_other_arguments_in_the_same_folder_are_refused(finished):
     workdir, _, _ = finished
     other = run_tiny.recipe().with_epochs(crops=9)
-    with pytest.raises(ValueError, match=r"another run: recipe, seed differ"):
+    changes = (
+        r"\(recipe.stages.3-crops.epochs was \d+, now 9; seed was \d+, now 3\)"
+    )
+    with pytest.raises(
+        ValueError, match=f"another run: recipe, seed differ {changes}"
+    ):
         training.fit(run_tiny.model(), other, DATA, workdir, seed=3)
 
 

@@ -250,6 +250,6 @@ def test_one_integer_is_a_square(cut):
     features = np.random.default_rng(3).random((2, 5, 7, 3), "float32")
     boxes = np.tile(np.float32([[0.1, 0.2, 0.7, 0.9]]), (2, 1, 1))
     np.testing.assert_array_equal(
-        to_numpy(cut(features, boxes, 3)),
-        to_numpy(cut(features, boxes, (3, 3))),
+        ops.convert_to_numpy(cut(features, boxes, 3)),
+        ops.convert_to_numpy(cut(features, boxes, (3, 3))),
     )
