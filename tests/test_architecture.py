@@ -36,7 +36,10 @@ LEVELS = {
     "__init__": 6,
 }
 # Never imported by `import keras_fgvc` itself.
-LAZY = ("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL")
+LAZY = (
+    *("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL"),
+    "jinja2",
+)
 
 
 def part(path):

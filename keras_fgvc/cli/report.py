@@ -1,10 +1,16 @@
 """`report`: figures, explanations, curves and confusions on one page."""
 
 import dataclasses
+import shlex
 
 import numpy as np
 
 from keras_fgvc import evaluation, training, visualization
+
+OPTIONS = (
+    *("workdir", "data", "data_dir", "split", "batch_size", "num_images"),
+    *("num_mistakes", "num_pairs"),
+)
 
 
 def run(options) -> int:
@@ -36,7 +42,7 @@ def run(options) -> int:
         title=f"{trained.recipe.method} on {images.name}, "
         f"{options.split} split",
         evaluation=result,
-        facts=_facts(trained, images, model),
+        facts=_facts(trained, images, model) | {"command": _command(options)},
         sections=sections,
     )
     print(f"pictures: {folder}\nreport: {path}")
@@ -124,8 +130,9 @@ def _facts(trained, images, model):
         "method": recipe.method,
         "recipe": recipe.name,
         "arguments": ", ".join(arguments) or "the method's own",
-        "sides": f"seen at {recipe.image_size}, loaded at {recipe.load_size}",
-        "weights": f"{model.count_params():,}",
+        "image size": f"{recipe.image_size}, loaded at {recipe.load_size}",
+        "initial weights": trained.initial_weights or "not told",
+        "parameters": f"{model.count_params():,}",
         "data": f"{images.name}, {len(images.class_names)} classes",
         "images": ", ".join(sizes),
         "licence": images.licence or "not told",
@@ -139,3 +146,14 @@ def _facts(trained, images, model):
                 f"batches of {stage.batch_size or recipe.batch_size}"
             )
     return facts
+
+
+def _command(options):
+    """The command that writes this report again."""
+    given = {name: getattr(options, name, None) for name in OPTIONS}
+    words = [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in given.items()
+        if value is not None
+    ]
+    return shlex.join(["keras-fgvc", "report", *words])
