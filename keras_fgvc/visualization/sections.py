@@ -209,7 +209,7 @@ def confusion_section(
         `Section`.
 
     Raises:
-        ImportError: If Matplotlib or Jinja2 is not installed.
+        ImportError: If Matplotlib, Jinja2 or scikit-learn is missing.
         ValueError: If the arrays are not as described.
     """
     labels, predicted = check_arrays(labels, predicted, len(class_names))
