@@ -39,6 +39,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_fgvc", "keras_fgvc.*"]),
+    # What the report is made from.
+    package_data={"keras_fgvc.visualization": ["page.css", "page.html.jinja"]},
     # Beside the package: `keras-fgvc --help` does not wait for its imports.
     py_modules=["keras_fgvc_command"],
     entry_points={"console_scripts": ["keras-fgvc = keras_fgvc_command:main"]},
@@ -51,7 +53,7 @@ setup(
     ],
     extras_require={
         "data": DATA,
-        "demo": ["matplotlib", "scikit-learn"],
+        "demo": ["jinja2", "matplotlib", "scikit-learn"],
         "docs": DOCS,
         "hub": ["keras-hub"],
         **FORMATS,

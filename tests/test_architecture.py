@@ -46,7 +46,10 @@ PYTHON_FILES = sorted(
 PIECES = ("graph.py", "recipes.py", "recipe.py", "tasks.py", "caches.py")
 PIECES += ("terms.py",)
 # Never imported by `import keras_fgvc` itself.
-LAZY = ("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL")
+LAZY = (
+    *("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL"),
+    "jinja2",
+)
 
 
 def part(path):

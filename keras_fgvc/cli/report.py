@@ -1,6 +1,13 @@
 """`report`: figures, explanations, curves and confusions on one page."""
 
+import shlex
+
 from keras_fgvc import training
+
+OPTIONS = (
+    *("workdir", "data", "data_dir", "split", "batch_size", "num_images"),
+    *("num_mistakes", "num_pairs"),
+)
 
 
 def run(options) -> int:
@@ -14,6 +21,18 @@ def run(options) -> int:
         num_images=options.num_images,
         num_mistakes=options.num_mistakes,
         num_pairs=options.num_pairs,
+        command=_command(options),
     )
     print(f"pictures: {path.with_suffix('')}\nreport: {path}")
     return 0
+
+
+def _command(options):
+    """The command that writes this report again."""
+    given = {name: getattr(options, name, None) for name in OPTIONS}
+    words = [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in given.items()
+        if value is not None
+    ]
+    return shlex.join(["keras-fgvc", "report", *words])

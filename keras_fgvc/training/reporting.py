@@ -17,6 +17,7 @@ def write_report(
     num_images: int = 8,
     num_mistakes: int = 4,
     num_pairs: int = 8,
+    command: str | None = None,
 ):
     """Writes WORKDIR/report.html and its pictures; returns the page's path.
 
@@ -42,11 +43,12 @@ def write_report(
         *_show_training(run, folder),
         _show_confusions(reader, predicted, folder, num_pairs),
     ]
+    made_by = {"command": command} if command else {}
     return visualization.write_report(
         run.workdir / "report.html",
         title=f"{run.recipe.method} on {images.name}, {split} split",
         evaluation=result,
-        facts=_facts(run, images, model),
+        facts=_facts(run, images, model) | made_by,
         sections=sections,
     )
 
@@ -133,8 +135,9 @@ def _facts(trained, images, model):
         "method": recipe.method,
         "recipe": recipe.name,
         "arguments": ", ".join(arguments) or "the method's own",
-        "sides": f"seen at {recipe.image_size}, loaded at {recipe.load_size}",
-        "weights": f"{model.count_params():,}",
+        "image size": f"{recipe.image_size}, loaded at {recipe.load_size}",
+        "initial weights": trained.initial_weights or "not told",
+        "parameters": f"{model.count_params():,}",
         "data": f"{images.name}, {len(images.class_names)} classes",
         "images": ", ".join(sizes),
         "licence": images.licence or "not told",

@@ -174,7 +174,8 @@ class Run(SavedRun):
             batch_size: Images per step. Defaults to 32.
             unfinished: See `load_model`.
             **shown: `num_images` to explain (8), `num_mistakes` to explain
-                (4), `num_pairs` of confused classes (8).
+                (4), `num_pairs` of confused classes (8), `command`, the text
+                that the page names as the command to write it again.
 
         Returns:
             Path of the page, `report.html` in the work directory. Its

@@ -1,4 +1,4 @@
-"""Pictures of what a model saw. Needs Matplotlib, from the extra `demo`."""
+"""Pictures of what a model saw. Needs the extra `demo`."""
 
 from keras_fgvc.visualization.comparison_picture import save_comparison
 from keras_fgvc.visualization.confusion_picture import save_confusions
@@ -12,7 +12,7 @@ from keras_fgvc.visualization.explanations import (
 )
 from keras_fgvc.visualization.grid import save_grid
 from keras_fgvc.visualization.report import write_report
-from keras_fgvc.visualization.report_sections import (
+from keras_fgvc.visualization.sections import (
     Section,
     confusion_section,
     explanation_section,

@@ -46,7 +46,7 @@ def save_confusions(
         count: How many pairs at most.
 
     Raises:
-        ImportError: If Matplotlib is not installed.
+        ImportError: If Matplotlib or scikit-learn is not installed.
         ValueError: If the arrays are not as described.
 
     Example:

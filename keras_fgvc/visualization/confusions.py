@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 
 from keras_fgvc._checks import check_labels, check_positive_int
+from keras_fgvc._extras import import_extra
+
+OTHERS = -1  # Stands for every class that has no row of its own.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +117,16 @@ def confusion_matrix(labels, predicted, classes):
 
     Returns:
         `(k, k + 1)` integers; the last column is for all other classes.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
     """
-    k = len(classes)
-    position = {label: place for place, label in enumerate(classes)}
-    matrix = np.zeros((k, k + 1), "int64")
-    for label, said in zip(labels, predicted, strict=True):
-        if label in position:
-            matrix[position[label], position.get(said, k)] += 1
-    return matrix
+    (metrics,) = import_extra(
+        ["sklearn.metrics"], "demo", "A confusion matrix needs"
+    )
+    said = np.where(np.isin(predicted, classes), predicted, OTHERS)
+    rows = metrics.confusion_matrix(labels, said, labels=[*classes, OTHERS])
+    return rows[:-1]
 
 
 def classes_of(pairs) -> list[int]:

@@ -1,11 +1,13 @@
-"""One HTML file that tells what a model can do and what it looks at."""
+"""One HTML file that shows how well a model does and what it looks at."""
 
+import datetime
 import math
 import pathlib
 
 from keras_fgvc._files import move_into_place
-from keras_fgvc.visualization import report_html as page
-from keras_fgvc.visualization.report_style import STYLE
+from keras_fgvc._version import __version__
+from keras_fgvc.visualization.page import render
+from keras_fgvc.visualization.sections import Section
 
 # Classes in each of the tables of the worst and the best.
 SHOWN_CLASSES = 10
@@ -15,8 +17,6 @@ FURTHER_FIGURES = {
     "negative_log_likelihood": (1, "{:.3f}"),
     "calibration_error": (100, "{:.1f} %"),
 }
-# Nothing is loaded from anywhere, and nothing runs.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_report(
@@ -25,7 +25,8 @@ def write_report(
     """Writes a report of one HTML file that needs nothing else.
 
     Pictures are inside the file, there are no scripts, it opens without a
-    network, on a telephone and on a dark screen. All texts are escaped.
+    network, on a telephone and on a dark screen. All texts are escaped. The
+    last line gives the date and the version of this package.
 
     Args:
         path: File to write, `.html`.
@@ -41,6 +42,7 @@ def write_report(
         The path.
 
     Raises:
+        ImportError: If Jinja2 is not installed.
         ValueError: If there is nothing to report.
 
     Example:
@@ -61,37 +63,20 @@ def write_report(
         )
     parts = []
     if evaluation is not None:
-        parts.append(("Figures", _figures(evaluation)))
-        parts.append(("Classes", _classes(evaluation.per_class)))
+        parts.append(Section("Figures", _figures(evaluation)))
+        parts.append(Section("Classes", _classes(evaluation.per_class)))
     if facts:
-        table = page.facts_table(facts, "How it was made")
-        parts.append(("The run", table))
-    parts += [(section.title, section.html) for section in sections]
+        parts.append(Section("The run", render("facts", facts=facts)))
+    text = render(
+        "page",
+        title=title,
+        sections=[*parts, *sections],
+        date=datetime.date.today().isoformat(),
+        version=__version__,
+    ).lstrip()
     path = pathlib.Path(path)
-    text = _page(title, parts)
     move_into_place(path, lambda p: p.write_text(text, encoding="utf-8"))
     return path
-
-
-def _page(title, parts):
-    links = "".join(
-        f'<li><a href="#part-{number}">{page.escape(heading)}</a></li>'
-        for number, (heading, _) in enumerate(parts)
-    )
-    body = "".join(
-        f'<section aria-labelledby="part-{number}">'
-        f'<h2 id="part-{number}">{page.escape(heading)}</h2>{content}</section>'
-        for number, (heading, content) in enumerate(parts)
-    )
-    name = page.escape(title)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<header><h1>{name}</h1><nav aria-label="Sections"><ul>{links}</ul>'
-        f"</nav></header>\n<main>{body}</main>\n</body>\n</html>\n"
-    )
 
 
 def _figures(evaluation):
@@ -112,18 +97,10 @@ def _figures(evaluation):
         for name, (scale, form) in FURTHER_FIGURES.items()
         if not math.isnan(value := getattr(evaluation, name, math.nan))
     ]
-    cells = "".join(
-        f"<div><dt>{page.escape(name)}</dt><dd>{value}<small>{note}</small>"
-        "</dd></div>"
-        for name, value, note in figures
-    )
     note = "In brackets the 95 % interval of such a share over so many images."
     if evaluation.localization:
         note += " An object is found where the boxes' overlap (IoU) is >= 0.5."
-    return (
-        f'<dl class="figures">{cells}</dl>'
-        f'<p class="note">{page.escape(note)}</p>'
-    )
+    return render("figures", values=figures, note=note)
 
 
 def _interval(share, count):
@@ -144,17 +121,14 @@ def _classes(per_class):
     ordered = sorted(known.items(), key=lambda pair: pair[1])  # worst first
     rows = [(name, share, False) for name, share in ordered]
     if len(rows) <= 2 * SHOWN_CLASSES:
-        tables = page.bars(rows, "Top-1 of each class, the worst first")
+        tables = [("Top-1 of each class, the worst first", rows)]
     else:
-        worst = page.bars(
-            rows[:SHOWN_CLASSES], f"Top-1 of the {SHOWN_CLASSES} worst classes"
-        )
-        best = page.bars(
-            rows[: -SHOWN_CLASSES - 1 : -1],
-            f"Top-1 of the {SHOWN_CLASSES} best classes",
-        )
-        tables = worst + best
-    text = f"{len(known)} classes"
+        heading = f"Top-1 of the {SHOWN_CLASSES} {{}} classes"
+        tables = [
+            (heading.format("worst"), rows[:SHOWN_CLASSES]),
+            (heading.format("best"), rows[: -SHOWN_CLASSES - 1 : -1]),
+        ]
+    note = f"{len(known)} classes"
     if len(known) < len(per_class):
-        text += f"; {len(per_class) - len(known)} more have no images here"
-    return f'<p class="note">{text}.</p><div class="columns">{tables}</div>'
+        note += f"; {len(per_class) - len(known)} more have no images here"
+    return render("classes", note=f"{note}.", tables=tables)

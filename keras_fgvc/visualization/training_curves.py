@@ -1,7 +1,6 @@
 """How a training went: figures over epochs, stage after stage."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,18 +11,8 @@ COLUMNS = 3
 PANEL_INCHES = (3.6, 2.6)
 
 
-class Theme(NamedTuple):
-    """Colours of a chart."""
-
-    ground: str
-    ink: str
-    faint: str
-    training: str
-    validation: str
-
-
-LIGHT = Theme("#ffffff", "#1f2328", "#d0d7de", "#4c78a8", "#e45756")
-DARK = Theme("#161b22", "#e6edf3", "#3d444d", "#79b8ff", "#ff9492")
+INK, FAINT = "#1f2328", "#d0d7de"
+TRAINING_COLOUR, VALIDATION_COLOUR = "#4c78a8", "#e45756"
 
 
 def save_training_curves(path, logs, *, monitors=None) -> None:
@@ -64,20 +53,20 @@ def save_training_curves(path, logs, *, monitors=None) -> None:
     figure.get_layout_engine().set(h_pad=0.1)
     for number, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, columns, number)
-        draw_panel(axes, panel, spans, LIGHT)
+        draw_panel(axes, panel, spans)
         if number == 1:
-            draw_legend(axes, LIGHT)
+            draw_legend(axes)
     figure.savefig(path, dpi=110)
 
 
-def draw_panel(axes, panel, spans, theme) -> None:
+def draw_panel(axes, panel, spans) -> None:
     """One figure over the epochs, counted from 1 through all stages."""
     for span in spans:
         epochs = slice(span.start, span.stop)
         numbers = np.arange(span.start, span.stop) + 1
         for values, colour, label in (
-            (panel.training, theme.training, "training"),
-            (panel.validation, theme.validation, "validation"),
+            (panel.training, TRAINING_COLOUR, "training"),
+            (panel.validation, VALIDATION_COLOUR, "validation"),
         ):
             shown = label if span is spans[0] else None
             axes.plot(numbers, values[epochs], ".-", color=colour, label=shown)
@@ -87,33 +76,32 @@ def draw_panel(axes, panel, spans, theme) -> None:
             span.best + 1,
             best,
             "o",
-            color=theme.ink,
+            color=INK,
             markersize=9,
             fillstyle="none",
             label=shown,
         )
         if span.monitor == f"val_{panel.name}":
-            _name_value(axes, span.best + 1, best, theme)
-    _name_stages(axes, spans, theme)
+            _name_value(axes, span.best + 1, best)
+    _name_stages(axes, spans)
     axes.set_title(
         panel.title,
         fontsize=9,
-        color=theme.ink,
+        color=INK,
         pad=8 if len(spans) == 1 else 24,  # above the stages' names
     )
-    _dress(axes, spans[-1].stop, theme)
+    _dress(axes, spans[-1].stop)
 
 
-def draw_legend(axes, theme) -> None:
+def draw_legend(axes) -> None:
     axes.legend(
         fontsize=7,
-        facecolor=theme.ground,
-        edgecolor=theme.faint,
-        labelcolor=theme.ink,
+        edgecolor=FAINT,
+        labelcolor=INK,
     )
 
 
-def _name_value(axes, epoch, value, theme):
+def _name_value(axes, epoch, value):
     axes.annotate(
         f"{value:.3g}",
         (epoch, value),
@@ -121,15 +109,15 @@ def _name_value(axes, epoch, value, theme):
         textcoords="offset points",
         ha="center",
         fontsize=8,
-        color=theme.ink,
+        color=INK,
     )
 
 
-def _name_stages(axes, spans, theme):
+def _name_stages(axes, spans):
     """A line where a stage ends, its name at its middle where it fits."""
     for span in spans:
         if span.start:
-            axes.axvline(span.start + 0.5, color=theme.faint, linestyle="--")
+            axes.axvline(span.start + 0.5, color=FAINT, linestyle="--")
     if len(spans) == 1:
         return
     for number, span in enumerate(spans):
@@ -141,20 +129,19 @@ def _name_stages(axes, spans, theme):
             ha="center",
             va="bottom",
             fontsize=6,
-            color=theme.ink,
+            color=INK,
         )
 
 
-def _dress(axes, epochs, theme):
+def _dress(axes, epochs):
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel("epoch", fontsize=8, color=theme.ink)
+    axes.set_xlabel("epoch", fontsize=8, color=INK)
     axes.set_xlim(0.5, epochs + 0.5)
     axes.margins(y=0.15)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.grid(True, axis="y", color=theme.faint, linewidth=0.5)
-    axes.set_facecolor(theme.ground)
-    axes.tick_params(labelsize=8, colors=theme.ink)
+    axes.grid(True, axis="y", color=FAINT, linewidth=0.5)
+    axes.tick_params(labelsize=8, colors=INK)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(theme.faint)
+        spine.set_color(FAINT)

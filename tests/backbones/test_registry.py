@@ -22,7 +22,7 @@ def test_every_model_of_keras_applications_has_a_name():
 def test_names_are_sorted_lower_case():
     names = backbones.available()
     assert names == tuple(sorted(names))
-    assert names == [name.lower() for name in names]
+    assert names == tuple(name.lower() for name in names)
     assert {"resnet50", "resnet50_v2", "efficientnet_v2_b0"} <= set(names)
     assert {"wide_resnet50_2", "wide_resnet101_2"} <= set(names)
 

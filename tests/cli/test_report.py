@@ -1,9 +1,12 @@
 import json
 import re
+import shlex
 import types
 
 from keras_fgvc import recipes
 from keras_fgvc.cli import main
+from keras_fgvc.cli.parser import make_parser
+from keras_fgvc.cli.report import _command
 from keras_fgvc.training.reporting import _facts
 from tests import tiny
 
@@ -31,13 +34,25 @@ def test_facts_are_of_the_stages_that_ran():
     model = types.SimpleNamespace(
         stages=("whole", "localizer"), count_params=lambda: 7
     )
-    run = types.SimpleNamespace(recipe=recipe, seed=0)
+    run = types.SimpleNamespace(
+        recipe=recipe, seed=0, initial_weights="a.h5 (sha256 0123)"
+    )
     facts = _facts(run, images, model)
+    assert facts["initial weights"] == "a.h5 (sha256 0123)"
+    assert facts["parameters"] == "7"
     assert [name for name in facts if "stage" in name] == ["stage 1", "stage 2"]
     assert facts["stage 1"].endswith(f"batches of {recipe.batch_size}")
     size = recipe.stages[1].batch_size
     assert size != recipe.batch_size
     assert facts["stage 2"].endswith(f"batches of {size}")
+
+
+def test_the_command_that_writes_the_report_again(workdir):
+    words = ["report", f"--workdir={workdir} new", "--split=validation"]
+    options = make_parser().parse_args([*words, "--num-images=2"])
+    command = shlex.split(_command(options))
+    assert command[0] == "keras-fgvc"
+    assert vars(make_parser().parse_args(command[1:])) == vars(options)
 
 
 def test_mistakes_where_there_are_any(workdir, capsys):

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,27 @@ def test_matrix_counted_by_hand():
         [0, 0, 1, 2],
     ]
     np.testing.assert_array_equal(matrix, expected)
+
+
+def test_matrix_against_a_plain_loop():
+    rng = np.random.default_rng(1)
+    truth, said = rng.integers(0, 7, (2, 300))
+    classes = [5, 2, 3]
+    expected = np.zeros((3, 4), int)
+    for t, s in zip(truth, said, strict=True):
+        if t in classes:
+            column = classes.index(s) if s in classes else 3
+            expected[classes.index(t), column] += 1
+    np.testing.assert_array_equal(
+        confusion_matrix(truth, said, classes), expected
+    )
+
+
+def test_a_missing_scikit_learn_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    message = r"A confusion matrix needs .*sklearn.*\[demo\]"
+    with pytest.raises(ImportError, match=message):
+        confusion_matrix([0], [1], [0, 1])
 
 
 def test_classes_that_are_confused_stand_together():

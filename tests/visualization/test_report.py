@@ -1,18 +1,21 @@
 import base64
+import datetime
 import html.parser
 import io
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_fgvc import visualization
+from keras_fgvc import __version__, visualization
 from keras_fgvc.evaluation import Evaluation
 from keras_fgvc.visualization import Explanation, Section, TopClass
+from keras_fgvc.visualization.page import _template, render
 from keras_fgvc.visualization.report import _interval
-from keras_fgvc.visualization.report_cards import brightest_place
+from keras_fgvc.visualization.sections import brightest_place
 
 EVIL = "<script>alert('a&b')</script> \" onload=\"x"
 GREY = np.full((2, 30, 45, 3), 128, "uint8")
@@ -26,7 +29,7 @@ ROWS = [
 class Page(html.parser.HTMLParser):
     """Tags with their attributes, the text, and whether tags close."""
 
-    EMPTY = ("meta", "img", "source", "wbr")
+    EMPTY = ("meta", "img", "wbr")
 
     def __init__(self, text):
         super().__init__()
@@ -37,10 +40,13 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag != "wbr":
+            self.texts.append(" ")
         if tag not in self.EMPTY:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
+        self.texts.append(" ")
         assert self.open.pop() == tag
 
     def handle_data(self, data):
@@ -113,7 +119,7 @@ def test_every_text_is_escaped(evil):
         *("html", "head", "meta", "title", "style", "body", "header", "nav"),
         *("main", "section", "article", "h1", "h2", "h3", "ul", "li", "a"),
         *("p", "div", "dl", "dt", "dd", "small", "span", "wbr", "figure"),
-        *("figcaption", "picture", "source", "img", "table", "caption"),
+        *("figcaption", "img", "table", "caption", "footer"),
         *("thead", "tbody", "tr", "th", "td"),
     }
     assert {tag for tag, _ in page.tags} <= allowed
@@ -128,7 +134,6 @@ def test_nothing_comes_from_elsewhere(evil):
     assert not re.search(r"https?://|@import|url\(|//\w+\.", evil)
     page = Page(evil)
     sources = [a["src"] for a in page.all("img")]
-    sources += [a["srcset"] for a in page.all("source")]
     assert len(sources) > 5
     assert all(source.startswith("data:image/") for source in sources)
     assert all(a["href"].startswith("#") for a in page.all("a"))
@@ -164,9 +169,9 @@ def test_a_page_for_phones_and_for_the_dark(evil):
     assert evil.startswith('<!doctype html>\n<html lang="en">')
     assert '<meta name="viewport" content="width=device-width">' in evil
     assert "@media (prefers-color-scheme: dark)" in evil
-    assert len(Page(evil).all("source")) == evil.count('class="chart"') > 1
-    for source in Page(evil).all("source"):
-        assert source["media"] == "(prefers-color-scheme: dark)"
+    dark = evil[evil.index("@media (prefers-color-scheme: dark)") :]
+    assert ".chart img { filter: invert" in dark[: dark.index("@media", 1)]
+    assert evil.count('class="chart"') > 1
     levels = [int(tag[1]) for tag, _ in Page(evil).tags if tag in "h1h2h3"]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -213,16 +218,38 @@ def test_figures_and_classes(tmp_path):
         path, title="Birds", evaluation=figures
     )
     text = Page(path.read_text(encoding="utf-8")).text
-    assert "images978" in text
-    assert "top-150.0 %(46.9 to 53.1)" in text
-    assert "mean per class45.6 %" in text
+    assert "images 978" in text
+    assert "top-1 50.0 % (46.9 to 53.1)" in text
+    assert "mean per class 45.6 %" in text
     assert "likelihood" not in text  # an older file of figures
     assert "nan" not in text
     assert "30 classes; 1 more have no images here." in text
-    assert "10 worst classesclass 000.0 %class 013.3 %" in text
-    assert "10 best classesclass 2996.7 %class 2893.3 %" in text
+    assert "10 worst classes class 00 0.0 % class 01 3.3 %" in text
+    assert "10 best classes class 29 96.7 % class 28 93.3 %" in text
     assert "class 15" not in text
     assert list(tmp_path.iterdir()) == [path]  # no half-written file
+
+
+def test_date_version_and_every_fact(tmp_path):
+    path = tmp_path / "report.html"
+    facts = {"command": "keras-fgvc report --split=a_b", "parameters": 7}
+    visualization.write_report(path, title="Birds", facts=facts)
+    text = Page(path.read_text(encoding="utf-8")).text
+    today = datetime.date.today().isoformat()
+    assert text.endswith(f"Written on {today} by keras-fgvc {__version__}.")
+    assert "command keras-fgvc report --split=a_b parameters 7" in text
+
+
+def test_each_picture_is_there_once(evil):
+    drawn = [a["src"] for a in Page(evil).all("img") if "over" in a["alt"]]
+    assert len(drawn) == len(set(drawn)) == 3  # a map, and two charts
+
+
+def test_a_missing_template_engine_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    _template.cache_clear()
+    with pytest.raises(ImportError, match=r"A report needs.*jinja2.*\[demo\]"):
+        render("facts", facts={})
 
 
 def test_few_classes_are_in_one_table(tmp_path):
@@ -230,7 +257,7 @@ def test_few_classes_are_in_one_table(tmp_path):
     path = tmp_path / "report.html"
     visualization.write_report(path, title="Birds", evaluation=figures)
     text = Page(path.read_text(encoding="utf-8")).text
-    assert text.endswith("the worst firstcrow0.0 %wren100.0 %")
+    assert "the worst first crow 0.0 % wren 100.0 %" in text
 
 
 def test_found_objects_are_counted_among_images_with_a_box(tmp_path):
@@ -240,8 +267,8 @@ def test_found_objects_are_counted_among_images_with_a_box(tmp_path):
     path = tmp_path / "report.html"
     visualization.write_report(path, title="Birds", evaluation=figures)
     text = Page(path.read_text(encoding="utf-8")).text
-    assert f"by boxes50.0 %{_interval(0.5, 4)}" in text.replace(" (", "(")
-    assert f"top-150.0 %{_interval(0.5, 90)}" in text.replace(" (", "(")
+    assert f"by boxes 50.0 % {_interval(0.5, 4)}" in text
+    assert f"top-1 50.0 % {_interval(0.5, 90)}" in text
 
 
 def test_interval_of_wilson():
@@ -266,9 +293,9 @@ def test_members_and_their_weights():
         ],
     )
     text = Page(section.html).text
-    assert "how surestudent: wren90.0 %teacher: crow60.0 %" in text
-    assert "weightnetwork: wren80.0 %head: wren20.0 %" in text
-    assert text.endswith("prediction: weightmember 170.0 %member 230.0 %")
+    assert "how sure student: wren 90.0 % teacher: crow 60.0 %" in text
+    assert "weight network: wren 80.0 % head: wren 20.0 %" in text
+    assert text.endswith("prediction: weight member 1 70.0 % member 2 30.0 %")
 
 
 def test_right_wrong_and_true():
@@ -279,8 +306,8 @@ def test_right_wrong_and_true():
     text = Page(section.html).text
     assert "wren recognised" in text
     assert "crow taken for wren" in text
-    assert text.count("wren true70.0 %") == 1
-    assert text.count("crow true20.0 %") == 1
+    assert text.count("wren true 70.0 %") == 1
+    assert text.count("crow true 20.0 %") == 1
 
 
 def test_many_maps_are_cut_and_said_so():
@@ -299,7 +326,7 @@ def test_confusions_of_a_page():
     )
     text = Page(section.html).text
     assert "These 1 pairs of classes hold 2 of all 2 mistakes." in text
-    assert "class12others1 a122 b1" in text  # 1 right, 2 taken; 1 right
+    assert "class 1 2 others 1 a 1 2 2 b 1" in text  # 1 right, 2 taken; 1 right
     assert "no b was taken for a" in text
     section = visualization.confusion_section(
         [0, 1], [0, 1], None, class_names="ab"
@@ -332,7 +359,7 @@ def test_a_section_of_ones_own(tmp_path):
     own = Section("Mine & yours", "<p>A <b>bold</b> word.</p>")
     visualization.write_report(path, title="Birds", sections=[own])
     text = path.read_text(encoding="utf-8")
-    assert "Mine &amp; yours</h2><p>A <b>bold</b> word.</p>" in text
+    assert "Mine &amp; yours</h2>\n<p>A <b>bold</b> word.</p>" in text
 
 
 def test_wrong_arguments(tmp_path):

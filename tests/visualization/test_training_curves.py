@@ -4,7 +4,11 @@ import pytest
 from keras_fgvc.recipes.monitoring import best_epoch
 from keras_fgvc.visualization import save_training_curves
 from keras_fgvc.visualization.curves import make_panels, stage_spans
-from keras_fgvc.visualization.training_curves import LIGHT, draw_panel
+from keras_fgvc.visualization.training_curves import (
+    TRAINING_COLOUR,
+    VALIDATION_COLOUR,
+    draw_panel,
+)
 from tests.visualization import pixels
 
 
@@ -72,7 +76,7 @@ def test_lines_bounds_and_rings():
 
     spans, (accuracy, loss, *_) = stage_spans(LOGS), make_panels(LOGS)
     axes = Figure().add_subplot()
-    draw_panel(axes, loss, spans, LIGHT)
+    draw_panel(axes, loss, spans)
     lines = [line.get_xydata().tolist() for line in axes.lines]
     assert [[1, 3.0], [2, 2.0], [3, 1.0]] in lines  # training, stage 1
     assert [[1, 2.0], [2, 1.0], [3, 1.5]] in lines  # validation
@@ -83,7 +87,7 @@ def test_lines_bounds_and_rings():
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["0.4", "1-classifier", "2-localizer"]
     axes = Figure().add_subplot()
-    draw_panel(axes, accuracy, spans, LIGHT)
+    draw_panel(axes, accuracy, spans)
     assert "0.6" in [text.get_text() for text in axes.texts]
 
 
@@ -91,7 +95,7 @@ def test_the_picture(tmp_path):
     path = tmp_path / "curves.png"
     save_training_curves(path, LOGS)
     picture = pixels.read(path)
-    for colour in (LIGHT.training, LIGHT.validation):
+    for colour in (TRAINING_COLOUR, VALIDATION_COLOUR):
         assert pixels.count_of(picture, colour) > 300
     assert picture.shape[1] > picture.shape[0]  # 3 columns, 2 rows
 
