@@ -9,6 +9,7 @@ import argparse
 import pathlib
 import runpy
 
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 STRATEGIES = ("none", "mirrored", "multiworker", "tpu")
 METHODS = ("baseline", "elope", "painless", "coarse2fine", "fcan", "daf")
 EXIT_CODES = """exit codes:
@@ -200,6 +201,7 @@ TRAIN = (
         "run",
         _number("--seed", "of weights, order, augmentation", 0, minimum=0),
         _number("--data-seed", "of splits (default: --seed)", minimum=0),
+        _option("--precision", "of the computation", choices=PRECISIONS),
         _choice("--strategy", "devices to train on", *STRATEGIES),
         _option("--tpu", "its name", default="local"),
         _choice("--on-error", "what broken images do", "raise", "skip"),

@@ -8,6 +8,7 @@ from types import NoneType
 
 from keras_fgvc import recipes, training
 from keras_fgvc.cli.messages import UsageError
+from keras_fgvc.training import building
 
 SIZES = ("image_size", "load_size", "batch_size")
 _JSON = json.JSONDecoder()
@@ -38,6 +39,7 @@ def make_recipe(options) -> recipes.Recipe:
             recipe = recipe.with_field(name, "learning_rate", rate)
         for text in getattr(options, "set", None) or ():
             recipe = recipe.with_field(*read_setting(text, recipe))
+        building.check_arguments(recipe)
         return recipe.with_rounds(options.rounds)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -133,7 +135,7 @@ _FIELDS = _fields()
 
 def _how(text):
     return (
-        "`arguments` must be name=value with commas between, the values JSON: "
+        "--arguments must be name=value with commas between, the values JSON: "
         f'k=2,localize=false,pooling="max". Received: {text!r}.'
     )
 

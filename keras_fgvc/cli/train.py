@@ -20,6 +20,18 @@ def run(options) -> int:
     """Trains; the same options again go on with what was interrupted."""
     options.recipe = options.recipe or f"{options.method}-short"
     recipe = make_recipe(options)
+    # Before any image is read; the model, which may have fewer, tells later.
+    _check_stages(options.stages, [stage.name for stage in recipe.stages])
+    policy = keras.config.dtype_policy()
+    if options.precision:
+        keras.config.set_dtype_policy(options.precision)
+    try:
+        return _run(recipe, options)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _run(recipe, options):
     strategy = training.make_strategy(options.strategy, tpu=options.tpu)
     is_chief = training.is_chief(strategy)
     keras.utils.set_random_seed(options.seed)
@@ -80,12 +92,17 @@ def _usable_stages(model, recipe):
 def _chosen_stages(model, recipe, wanted):
     usable = _usable_stages(model, recipe)
     known = [stage.name for _, stage in usable]
+    _check_stages(wanted, known)
+    return [pair for pair in usable if not wanted or pair[1].name in wanted]
+
+
+def _check_stages(wanted, known):
     for name in wanted or ():
         if name not in known:
             raise UsageError(
-                f"`--stages` must be of {', '.join(known)}. Received: {name}."
+                f"--stages must be of {', '.join(dict.fromkeys(known))}. "
+                f"Received: {name}."
             )
-    return [pair for pair in usable if not wanted or pair[1].name in wanted]
 
 
 def _verbose(quiet):

@@ -42,20 +42,32 @@ def build_model(
     print(model.image_size, model.k)  # 224 2
     ```
     """
+    check_arguments(recipe)
     method = get_method(recipe.method)
-    known = _arguments(method)
-    unknown = [name for name in recipe.arguments if name not in known]
-    if unknown:
-        raise ValueError(
-            f"{recipe.method} has no argument {unknown[0]!r} to set in a "
-            f"recipe. It has {', '.join(sorted(known))}."
-        )
     options = dict(recipe.arguments)
     if "image_size" in inspect.signature(method).parameters:
         options["image_size"] = recipe.image_size
     model = method(backbone, num_classes, weights=weights, **options)
     model.initial_weights = _origin(backbone, weights)
     return model
+
+
+def check_arguments(recipe: Recipe) -> None:
+    """Raises if a recipe has an argument that its method does not know.
+
+    Args:
+        recipe: From `keras_fgvc.recipes`.
+
+    Raises:
+        ValueError: If it has one; the text lists those there are.
+    """
+    known = _arguments(get_method(recipe.method))
+    unknown = [name for name in recipe.arguments if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{recipe.method} has no argument {unknown[0]!r} to set in a "
+            f"recipe. It has {', '.join(sorted(known))}."
+        )
 
 
 def baseline_recipe(recipe: Recipe) -> Recipe:

@@ -8,7 +8,10 @@ from keras_fgvc.data.identity import are_others, identity
 from keras_fgvc.training.files import find_backups
 
 # Facts that identify a run. The data folder may move.
-COMPARED = ("recipe", "seed", "classes", "images", "initial_weights")
+COMPARED = (
+    *("recipe", "seed", "classes", "images", "initial_weights"),
+    "precision",
+)
 # Kept from the first call when a later call does not know them.
 UNTOLD = ("initial_weights", "opened_by")
 
@@ -26,6 +29,7 @@ def claim(workdir, recipe, data, seed, model, is_chief):
         "images": dict(data.split_sizes),
         "image_digests": digests(data),
         "initial_weights": model.initial_weights,
+        "precision": model.dtype_policy.name,
         "opened_by": data.opened_by,
     }
     run = json.loads(json.dumps(run))  # tuples become lists, as when read

@@ -163,7 +163,7 @@ def test_the_plain_network_and_its_one_stage(words, monkeypatch, capsys):
     ("more", "code", "text"),
     [
         (["--epochs=dance=2"], 2, "`stage` must be one of 'classifier'"),
-        (["--arguments=kk=2"], 1, "ELoPE has no argument 'kk'"),
+        (["--arguments=kk=2"], 2, "ELoPE has no argument 'kk'"),
         (["--backbone=resnet"], 1, "'resnet'"),
         (["--data=/nowhere"], 1, "or a folder or .csv file that exists"),
         (["--strategy=multiworker"], 1, "needs the environment variable"),
@@ -201,3 +201,10 @@ def test_broken_images_stop_it_or_are_passed_over(
     assert "Not usable: 1 x broken image" in capsys.readouterr().err
     assert main([*words, "--on-error=skip"]) == 0
     assert "left out: 1 x broken image" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", ["--arguments=kk=2", "--stages=crop"])
+def test_wrong_words_are_told_before_images_are_read(wrong, tmp_path, capsys):
+    words = ["train", "--method=elope", "--data=/gone", wrong]
+    assert main([*words, f"--workdir={tmp_path}"]) == 2
+    assert "/gone" not in capsys.readouterr().err
