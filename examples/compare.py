@@ -57,7 +57,7 @@ def main(argv):
 
 
 def tried(function, items, problems):
-    """What a function makes of each item; errors become problems."""
+    """Applies a function to each item; errors become problems."""
     made = []
     for item in items:
         try:
@@ -102,7 +102,7 @@ def judge(entry, judged, opened):
 
 
 def predictions_of(run, opened):
-    """Those that were saved after the model, else new ones."""
+    """Returns predictions saved after the model, else makes new ones."""
     path = run.workdir / f"predictions-{FLAGS.split}.npz"
     written = (run.workdir / "model.keras").stat().st_mtime_ns
     if path.exists() and path.stat().st_mtime_ns >= written:

@@ -63,7 +63,7 @@ def softmax(logits):
 
 
 def random_crops(model, pixels, boxes, rng):
-    """What the whole image's network says of regions taken at random."""
+    """Classifies random regions with the whole image's network."""
     sides = boxes[..., 2:] - boxes[..., :2]
     corners = rng.uniform(size=sides.shape) * (1 - sides)
     boxes = np.concatenate([corners, corners + sides], axis=-1)

@@ -12,6 +12,7 @@ import re
 import zipfile
 
 from keras_fgvc import evaluation, models, recipes, training
+from keras_fgvc.training.claims import flat
 
 # Of a model's config: what is no choice of the user, and what differs by seed
 # (a threshold that was tuned). Arguments given to the training always count.
@@ -69,18 +70,6 @@ def recipe_settings(run):
     if len(finished) < len(run.recipe.stages):
         settings["stages"] = "+".join(finished)
     return settings
-
-
-def flat(value, prefix=""):
-    """Nested dicts and stages as one dict, with keys like "2-crops.epochs"."""
-    if isinstance(value, tuple) and value and isinstance(value[0], dict):
-        value = {f"{n}-{v['name']}": v for n, v in enumerate(value, start=1)}
-    if not isinstance(value, dict):
-        return {prefix: value}
-    found = {}
-    for key, entry in value.items():
-        found.update(flat(entry, f"{prefix}.{key}" if prefix else key))
-    return found
 
 
 def finished_stages(run):

@@ -1,4 +1,4 @@
-"""How well the predicted boxes find the object: metrics for `compile`.
+"""Metrics for `compile` of how well predicted boxes find the object.
 
 Both read dicts instead of labels and probabilities; the models of this
 package hand them over (`needs_outputs` says so):

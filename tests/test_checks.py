@@ -9,10 +9,18 @@ def test_good_values_pass():
     _checks.check_positive_int("k", np.int64(3))
     _checks.check_in_range("rate", 1, 0.0, 1.0)
     _checks.check_choice("mask", "softmax", ("softmax", "sigmoid"))
-    _checks.check_size("output_size", [7, 5])
     _checks.check_rank("features", (None, 3, 5, 7), 4, "(b, h, w, c)")
     _checks.check_labels(np.array([0, 2]), 3)
     _checks.check_channels_last()
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(7, (7, 7)), (np.int64(7), (7, 7)), ([7, 5], (7, 5)), ((7, 5), (7, 5))],
+)
+def test_a_size_is_a_side_or_a_pair(value, size):
+    assert _checks.as_size("size", value) == size
+    assert {type(side) for side in _checks.as_size("size", value)} == {int}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +53,12 @@ def test_good_values_pass():
         ),
         (
             ValueError,
-            lambda: _checks.check_size("size", (7, 0)),
+            lambda: _checks.as_size("size", True),
+            r"`size` must be a pair \(height, width\), or an integer",
+        ),
+        (
+            ValueError,
+            lambda: _checks.as_size("size", (7, 0)),
             r"`size` must be at least 1",
         ),
         (

@@ -1,4 +1,4 @@
-"""From a command line to an exit code: runs a command, tells of errors."""
+"""Runs a command line: parses it, calls the command, reports errors."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What the command line understands. Imports nothing but Python's own.
+"""Parses the command line. Imports nothing but Python's own.
 
 The console command runs this file by its path, so that `--help` does not wait
 for TensorFlow. What the library knows better (names of recipes, backbones,

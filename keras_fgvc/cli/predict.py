@@ -2,6 +2,7 @@
 
 import json
 
+from keras_fgvc.cli.image_names import read_names
 from keras_fgvc.cli.messages import complain
 from keras_fgvc.cli.predictors import open_predictor
 from keras_fgvc.training.image_files import find_images
@@ -9,7 +10,7 @@ from keras_fgvc.training.image_files import find_images
 
 def run(options) -> int:
     """Prints a table or JSON lines; 1 if an image could not be read."""
-    paths = find_images(options.images)
+    paths = find_images(read_names(options.images))
     predictor = open_predictor(options)
     row = _as_json if options.json else _Table(paths, predictor)
     failed = 0
@@ -37,7 +38,7 @@ class _Table:
         self.name_width = max(len(name) for name in predictor.class_names)
 
     def __call__(self, answer):
-        """None for an image without an answer: the error was told."""
+        """Returns a row; None for an image whose error was already printed."""
         if "error" in answer:
             return None
         cells = [f"{answer['path']:<{self.path_width}}"]

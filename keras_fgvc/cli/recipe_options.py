@@ -1,16 +1,21 @@
-"""From the texts of a command line to a recipe."""
+"""Makes a recipe of the texts of a command line."""
 
 import json
-import math
 import re
 import typing
 from types import NoneType
 
 from keras_fgvc import recipes, training
 from keras_fgvc.cli.messages import UsageError
-from keras_fgvc.training import building
+from keras_fgvc.training.building import check_arguments
 
 SIZES = ("image_size", "load_size", "batch_size")
+# Options with a number by stage: the field of a stage, how it is read.
+BY_STAGE = {
+    "epochs": ("epochs", int),
+    "batch_sizes": ("batch_size", int),
+    "learning_rate": ("learning_rate", float),
+}
 _JSON = json.JSONDecoder()
 
 
@@ -21,7 +26,8 @@ def make_recipe(options) -> recipes.Recipe:
         options: Anything with the attributes `recipe` (a name), `baseline`,
             `arguments` (a text such as "k=1,localize=false"), `image_size`,
             `load_size`, `batch_size` (numbers or None), `epochs`,
-            `batch_sizes` (lists of texts such as "crops=4") and `rounds`.
+            `batch_sizes` (lists of texts such as "crops=4") and `rounds`;
+            optionally `learning_rate` and `set`, such lists too.
 
     Raises:
         UsageError: If the recipe, or what is to be changed, does not exist.
@@ -32,14 +38,14 @@ def make_recipe(options) -> recipes.Recipe:
         if options.baseline:
             recipe = training.baseline_recipe(recipe)
         recipe = recipe.replace(arguments=read_arguments(options.arguments))
-        recipe = recipe.with_epochs(**by_stage(options.epochs, recipe))
-        batch_sizes = by_stage(options.batch_sizes, recipe)
-        recipe = recipe.with_batch_sizes(**batch_sizes)
-        for name, rate in rates_by_stage(options, recipe).items():
-            recipe = recipe.with_field(name, "learning_rate", rate)
+        check_arguments(recipe)
+        for name, (field, read) in BY_STAGE.items():
+            texts = getattr(options, name, None) or ()
+            flag = "--" + name.replace("_", "-")
+            for stage, value in by_stage(texts, recipe, read, flag).items():
+                recipe = recipe.with_field(stage, field, value)
         for text in getattr(options, "set", None) or ():
             recipe = recipe.with_field(*read_setting(text, recipe))
-        building.check_arguments(recipe)
         return recipe.with_rounds(options.rounds)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -74,19 +80,6 @@ def read_arguments(text: str) -> dict:
             raise UsageError(_how(text))
         rest = rest[1:].lstrip()
     return arguments
-
-
-def rates_by_stage(options, recipe) -> dict:
-    """Learning rates by stage from `--learning-rate`, as `by_stage`."""
-    texts = getattr(options, "learning_rate", None) or ()
-    return by_stage(texts, recipe, _rate, "--learning-rate")
-
-
-def _rate(text):
-    value = float(text)
-    if not 0.0 < value < math.inf:
-        raise ValueError(text)
-    return value
 
 
 def read_setting(text: str, recipe) -> tuple:
@@ -140,14 +133,13 @@ def _how(text):
     )
 
 
-def by_stage(texts, recipe, read=None, flag="") -> dict:
-    """Numbers by stage from texts such as "crops=4"; "4" is for all stages.
+def by_stage(texts, recipe, read, flag) -> dict:
+    """Reads numbers by stage from texts such as "crops=4".
 
     Args:
-        texts: List of texts.
+        texts: List of texts; "4" alone is for all stages.
         recipe: Whose stages are named.
         read: Function from a text to a number, which raises ValueError.
-            Defaults to whole numbers.
         flag: Name of the option, for the error.
 
     Raises:
@@ -157,18 +149,12 @@ def by_stage(texts, recipe, read=None, flag="") -> dict:
     for text in texts:
         name, _, number = text.rpartition("=")
         try:
-            value = (read or _whole)(number)
+            value = read(number)
         except ValueError as error:
             raise UsageError(
-                f"{flag or 'Numbers of stages'} must be as 4 (of all) or "
-                f"crops=4. Received: {text!r}."
+                f"{flag} must be a number for all stages, or STAGE=NUMBER. "
+                f"Received: {text!r}."
             ) from error
         names = [name] if name else [stage.name for stage in recipe.stages]
         numbers.update(dict.fromkeys(names, value))
     return numbers
-
-
-def _whole(text):
-    if not text.isdecimal():
-        raise ValueError(text)
-    return int(text)

@@ -30,6 +30,8 @@ WEBP_HEAD_BYTES = 25
 PNG_COLOUR_TYPE_AT = 25
 PNG_ALPHA_TYPES = (b"\x04", b"\x06")  # grey and RGB, each with alpha
 LAST_PNG_CHUNKS = (b"tRNS", b"IDAT", b"IEND")
+# Before the pixels; files have about ten. Empty chunks cost 12 bytes each.
+MAX_PNG_CHUNKS = 256
 # Padding, so that a file cut short ends with a chunk too.
 PNG_END = b"\0\0\0\0IEND" + b"\0" * len(PNG_SIGNATURE) * 4
 BIG_ENDIAN = (2**24, 2**16, 2**8, 1)
@@ -135,7 +137,7 @@ def _decode_png(encoded):
 
 
 def _png_has_alpha(encoded):
-    """Whether its colour type has alpha or a tRNS chunk precedes pixels."""
+    """Tells whether the colour type or a tRNS chunk gives a PNG alpha."""
     import tensorflow as tf
 
     padded = encoded + PNG_END
@@ -155,6 +157,7 @@ def _png_has_alpha(encoded):
         lambda at: ~tf.reduce_any(kind(at) == LAST_PNG_CHUNKS),
         next_chunk,
         (tf.constant(len(PNG_SIGNATURE)),),
+        maximum_iterations=MAX_PNG_CHUNKS,
     )
     colour_type = tf.strings.substr(padded, PNG_COLOUR_TYPE_AT, 1)
     is_alpha = tf.reduce_any(colour_type == PNG_ALPHA_TYPES)
@@ -180,7 +183,7 @@ def _decode_webp(encoded):
 
 
 def _webp_has_alpha(encoded):
-    """Whether the header of a WebP that is not animated announces alpha."""
+    """Tells whether the header of a WebP, not animated, announces alpha."""
     import tensorflow as tf
 
     head = tf.strings.substr(encoded, 0, WEBP_HEAD_BYTES)
@@ -192,7 +195,7 @@ def _webp_has_alpha(encoded):
 
 
 def _on_white(image):
-    """uint8 RGBA -> RGB; whole numbers take a quarter of float32's memory."""
+    """Blends uint8 RGBA on white; uint16 needs half the memory of float32."""
     import tensorflow as tf
 
     alpha = tf.cast(image[..., 3:], tf.uint16)

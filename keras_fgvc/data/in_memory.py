@@ -75,7 +75,7 @@ def _check_memory(name, needed) -> None:
 
 
 def _free_bytes():
-    """What may be taken, that of the page cache too; None where unknown."""
+    """Returns the free memory, page cache included; None where unknown."""
     if not MEMINFO.exists():  # Not on every system.
         return None
     found = re.search(r"MemAvailable:\s*(\d+) kB", MEMINFO.read_text())

@@ -1,4 +1,4 @@
-"""From the examples of a split to batches: the tf.data pipeline.
+"""Makes batches of the examples of a split: the tf.data pipeline.
 
 Everything random is stateless: epoch e shuffles with the seed folded with e,
 and image i of that epoch is augmented with the seed folded with e and i.
@@ -85,7 +85,7 @@ class Epochs:
 
     @property
     def drops_remainder(self) -> bool:
-        """Whether the last, smaller batch of each epoch is left out."""
+        """Tells whether the last, smaller batch of each epoch is left out."""
         given = self.drop_remainder
         return self.training if given is None else given
 

@@ -1,4 +1,4 @@
-"""What a network gives for each image, computed once and kept in files."""
+"""Computes the outputs of a network once per image and keeps them in files."""
 
 import functools
 import hashlib
@@ -134,7 +134,7 @@ class Precomputed:
 
     @functools.cached_property
     def _identity(self) -> dict:
-        """What cache.json says besides the shape, which follows from it."""
+        """Returns the facts of cache.json; the shape follows from them."""
         return {
             "format": shards.FORMAT,
             "source": fingerprints.fingerprint(self.source),

@@ -1,4 +1,4 @@
-"""What a model said of every image of a split, kept to be judged."""
+"""Keeps the answers of a model on a split, to be judged later."""
 
 import dataclasses
 import pathlib
@@ -136,7 +136,7 @@ class Predictions:
         return keras.ops.convert_to_numpy(iou)[:, 0, 0]
 
     def difference_in_images(self, other: "Predictions") -> str:
-        """What keeps two predictions from being compared image by image.
+        """Says why two predictions cannot be compared image by image.
 
         Returns:
             "" where both are of the same images of the same classes, else

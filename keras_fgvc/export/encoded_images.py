@@ -83,7 +83,7 @@ def _read(encoded, image_size, max_pixels):
 
 
 def _error(encoded, max_pixels):
-    """What the first bytes tell, or an empty string."""
+    """Returns the error that the first bytes reveal, or an empty string."""
     import tensorflow as tf
 
     return tf.case(

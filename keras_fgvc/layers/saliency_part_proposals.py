@@ -229,7 +229,7 @@ class SaliencyPartProposals(keras.layers.Layer):
         return boxes, ops.cast(scores, "float32")
 
     def _on_foreground(self, heatmap, sizes):
-        """Whether each anchor's centre is on the foreground, (b, n)."""
+        """Tells which anchors have their centre on the foreground, (b, n)."""
         mask = foreground(heatmap)[..., None]  # (b, h, w, 1)
         levels = []
         for height, width in sizes:

@@ -1,4 +1,4 @@
-"""What every method checks first and minimises most."""
+"""Checks and the cross-entropy that all methods share."""
 
 import keras
 from keras import ops

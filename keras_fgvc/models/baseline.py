@@ -4,13 +4,16 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range
-from keras_fgvc.data import Augmentation
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
-from keras_fgvc.models.recipe import Recipe, Stage
+from keras_fgvc.models.recipe import (
+    Recipe,
+    crop_and_flip,
+    short_classifier,
+)
 from keras_fgvc.models.registry import register_method
 
 POOLING = {
@@ -19,8 +22,6 @@ POOLING = {
 }
 
 
-# Ours: the budget of the other methods' short recipes, for some thousand
-# photographs on a small machine.
 RECIPES = (
     Recipe(
         name="baseline-short",
@@ -28,21 +29,7 @@ RECIPES = (
         image_size=224,
         load_size=224,
         batch_size=16,
-        stages=(
-            Stage(
-                "classifier",
-                epochs=8,
-                learning_rate=2e-4,
-                head_rate=10.0,
-                optimizer="adam",
-                schedule="cosine",
-                augmentation=Augmentation(
-                    # Crops of 224 x 224 out of 256 x 256 pixels.
-                    random_crop=((224 / 256) ** 2, (224 / 256) ** 2),
-                    horizontal_flip=True,
-                ),
-            ),
-        ),
+        stages=(short_classifier(crop_and_flip(224, 256)),),
     ),
 )
 

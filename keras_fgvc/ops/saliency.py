@@ -1,4 +1,4 @@
-"""Where the object is, read off the activations of a network (SCDA)."""
+"""Locates the object by the activations of a network (SCDA)."""
 
 from keras import ops
 

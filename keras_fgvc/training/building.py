@@ -1,4 +1,4 @@
-"""From a recipe to the model it trains, and to its plain counterpart."""
+"""Builds the model of a recipe, and the recipe of its plain counterpart."""
 
 import dataclasses
 import hashlib
@@ -113,7 +113,7 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
 
 
 def _origin(backbone, weights):
-    """In words that stay true when a file is moved, and not when it changes."""
+    """Describes the initial weights by name and checksum, not by path."""
     if weights is None:  # a network that is given does not tell
         return "random" if isinstance(backbone, str) else None
     path = pathlib.Path(weights)

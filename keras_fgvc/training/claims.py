@@ -9,9 +9,14 @@ from keras_fgvc.training.files import find_backups
 
 # Facts that identify a run. The data folder may move.
 COMPARED = (
-    *("recipe", "seed", "classes", "images", "initial_weights"),
+    "recipe",
+    "seed",
+    "classes",
+    "images",
+    "initial_weights",
     "precision",
 )
+SHOWN = ("recipe", "seed", "initial_weights", "precision")
 # Kept from the first call when a later call does not know them.
 UNTOLD = ("initial_weights", "opened_by")
 
@@ -39,7 +44,7 @@ def claim(workdir, recipe, data, seed, model, is_chief):
     if found and differing and _has_progress(workdir):
         raise ValueError(
             f"{workdir} holds another run: {', '.join(differing)} differ"
-            f"{_changes(run, found)}. "
+            f"{_changes(run, found, differing)}. "
             "Give a new folder, or the arguments of the first run (see "
             f"{path})."
         )
@@ -57,7 +62,7 @@ def claim(workdir, recipe, data, seed, model, is_chief):
 
 
 def _differing_facts(run, found):
-    """What makes it another run, by name."""
+    """Names the facts that make it another run."""
     differing = [
         name
         for name in COMPARED
@@ -70,30 +75,28 @@ def _differing_facts(run, found):
     return differing
 
 
-def _changes(run, found):
-    """Each setting that differs, with the value there and the one given."""
-    given, there = (
-        _flat({n: r.get(n) for n in COMPARED}) for r in (run, found)
-    )
+def _changes(run, found, differing):
+    """Lists each setting that differs, with both values, in brackets."""
+    names = [name for name in SHOWN if name in differing]
+    given, there = (flat({n: r[n] for n in names}) for r in (run, found))
     changes = [
-        f"{name} was {there.get(name, 'not there')}, now "
-        f"{given.get(name, 'not there')}"
+        f"{name} was {there.get(name)}, now {given.get(name)}"
         for name in dict.fromkeys([*there, *given])
         if given.get(name) != there.get(name)
-        and not name.startswith(("classes", "images"))
     ]
     return f" ({'; '.join(changes)})" if changes else ""
 
 
-def _flat(value, prefix=""):
-    """Flattens nested dicts, to keys as "recipe.stages.3-crops.epochs"."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        value = {f"{n}-{v.get('name')}": v for n, v in enumerate(value, 1)}
+def flat(value, prefix="") -> dict:
+    """Flattens settings, to keys such as "recipe.stages.3-crops.epochs"."""
+    is_list = isinstance(value, (list, tuple))
+    if is_list and value and isinstance(value[0], dict):
+        value = {f"{n}-{v['name']}": v for n, v in enumerate(value, start=1)}
     if not isinstance(value, dict):
         return {prefix: value}
     found = {}
     for key, entry in value.items():
-        found |= _flat(entry, f"{prefix}.{key}" if prefix else key)
+        found |= flat(entry, f"{prefix}.{key}" if prefix else key)
     return found
 
 
@@ -109,7 +112,7 @@ def other_splits(told, found):
 
 
 def _has_progress(workdir):
-    """Whether any stage has finished an epoch."""
+    """Tells whether any stage has finished an epoch."""
     return any(
         (folder / "done.json").exists() or find_backups(folder)
         for folder in workdir.iterdir()

@@ -1,8 +1,7 @@
-"""Image files named on the command line: found, and read in batches."""
+"""Finds image files, and reads them in batches."""
 
 import concurrent.futures
 import os
-import sys
 from typing import Any, NamedTuple
 
 from keras_fgvc.data import decode_and_resize
@@ -20,25 +19,21 @@ class Image(NamedTuple):
 
 
 def find_images(names) -> list[str]:
-    """Paths of all images named on a command line, in its order.
+    """Returns the paths of all image files, in the order of `names`.
 
     Args:
-        names: Paths of files and of folders, which are searched to the bottom
-            for files with the ending of an image; "-" for standard input,
-            which then has such a path on each line.
+        names: One path or several, of files and of folders, which are
+            searched to the bottom for files with the ending of an image.
 
     Returns:
         Paths, those of a folder sorted. A folder without images stands for
         itself, and so does what does not exist: reading tells of both.
     """
+    if isinstance(names, (str, os.PathLike)):
+        names = [names]
     paths = []
-    for name in names:
-        if name == "-":
-            lines = (line.rstrip("\r\n") for line in sys.stdin)
-            paths += find_images(
-                line for line in lines if line not in ("", "-")
-            )
-        elif os.path.isdir(name):
+    for name in map(str, names):
+        if os.path.isdir(name):
             paths += _in_folder(name) or [name]
         else:
             paths.append(name)

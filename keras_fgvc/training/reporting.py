@@ -127,7 +127,7 @@ def _show_confusions(reader, predicted, folder, count):
 
 
 def _facts(trained, images, model):
-    """What one wants to know to make the run again."""
+    """Returns the settings that are needed to repeat the run."""
     recipe = trained.recipe
     sizes = [f"{name} {count}" for name, count in images.split_sizes.items()]
     arguments = [f"{name}={value}" for name, value in recipe.arguments.items()]

@@ -29,7 +29,7 @@ MAX_EXPLAINED = 60  # in one picture, a row each; it is then 12,000 pixels high
 
 
 class Run(SavedRun):
-    """What `training.fit` left in a work directory, and what it answers.
+    """Trained run of a work directory: its facts and what it can do.
 
     `evaluate`, `predict`, `explain`, `report` and `export` use the trained
     model. Each refuses a run whose stages are not all finished, unless it
@@ -97,8 +97,8 @@ class Run(SavedRun):
         """Names what is on photographs.
 
         Args:
-            paths: Paths of image files and of folders, which are searched to
-                the bottom.
+            paths: One path or several, of image files and of folders, which
+                are searched to the bottom.
             num_top: Number of classes to name. Defaults to 3.
             batch_size: Images per step. Defaults to 32.
             unfinished: See `load_model`.
@@ -110,7 +110,7 @@ class Run(SavedRun):
             read `"path"` and `"error"`.
         """
         answers = self.predictor(unfinished=unfinished).answers(
-            find_images(map(str, paths)), num_top, batch_size
+            find_images(paths), num_top, batch_size
         )
         return list(answers)
 
@@ -131,7 +131,7 @@ class Run(SavedRun):
         Raises:
             ValueError: If there are more than 60 images, or none can be read.
         """
-        paths = find_images(map(str, paths))
+        paths = find_images(paths)
         if len(paths) > MAX_EXPLAINED:
             raise ValueError(
                 f"One picture shows at most {MAX_EXPLAINED} images. "

@@ -118,7 +118,7 @@ class SavedRun:
         ]
 
     def logs(self) -> dict:
-        """From each stage's folder, as "1-classifier", to its log.
+        """Returns the logs by stage folder, as {"1-classifier": log}.
 
         A log is a list of one dict an epoch, as `training.fit` returns.
         """

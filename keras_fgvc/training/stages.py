@@ -130,7 +130,7 @@ def _folder(workdir, number, stage):
 
 
 def _later_is_done(model, recipe, workdir, number):
-    """Whether model.keras is of a stage behind this one already."""
+    """Tells whether model.keras is of a later stage already."""
     return any(
         (_folder(workdir, n, stage) / "done.json").exists()
         for n, stage in enumerate(recipe.stages, start=1)

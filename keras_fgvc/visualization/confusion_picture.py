@@ -92,7 +92,7 @@ def save_confusions(
 
 
 def load_photographs(photographs, indices, count) -> dict:
-    """From an index to its image, for lists of indices or None.
+    """Returns a dict from index to image, for lists of indices or None.
 
     Raises:
         ValueError: If what comes is not an image an index.
@@ -150,7 +150,7 @@ def _draw_pair(row, pair, images):
 
 
 def example_title(pair, number, missing=False) -> str:
-    """What the photograph of this number in `pair_examples` shows.
+    """Describes the photograph of this number in `pair_examples`.
 
     Or, with `missing`, that there is none.
     """

@@ -1,4 +1,4 @@
-"""What a model's outputs mean, told by their names and shapes.
+"""Finds the meaning of a model's outputs by names and shapes.
 
 Names and shapes are those of the docstrings in `keras_fgvc.models`, so that a
 model loaded from a file, or one of your own, is read like ours. An output of
@@ -116,7 +116,7 @@ def _heads(outputs, count):
 
 
 def _members(names, logits):
-    """From `(n, members, classes)` to one entry a member."""
+    """Splits `(n, members, classes)` into one entry per member."""
     return dict(zip(names, np.moveaxis(logits, 1, 0), strict=True))
 
 

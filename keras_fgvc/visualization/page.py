@@ -1,4 +1,4 @@
-"""What the report's template is filled with: texts, and pictures inside."""
+"""Fills the report's template, and draws the pictures that it embeds."""
 
 import base64
 import functools

@@ -125,7 +125,7 @@ def _explanation_card(image, explanation, label, true_box, class_names):
 
 
 def brightest_place(heatmap) -> str:
-    """Where a map is highest, in words."""
+    """Describes the place where a map is highest."""
     heatmap = np.asarray(heatmap, "float32")
     if np.isnan(heatmap).all() or np.nanmin(heatmap) == np.nanmax(heatmap):
         return "the same everywhere"

@@ -1,4 +1,4 @@
-"""How a training went: figures over epochs, stage after stage."""
+"""Draws the figures of a training over epochs, stage after stage."""
 
 import math
 

@@ -81,8 +81,8 @@ def test_the_plain_network_takes_the_users_arguments_not_the_recipes():
         ({"recipe": "fcan-short", "baseline": True}, "no stage for the plain"),
         ({"epochs": ["dance=3"]}, "`stage` must be one of 'classifier'"),
         ({"epochs": ["crops=0"]}, "at least 1"),
-        ({"epochs": ["crops"]}, "Received: 'crops'"),
-        ({"batch_sizes": ["crops=x"]}, "Received: 'crops=x'"),
+        ({"epochs": ["crops"]}, "--epochs must be.*Received: 'crops'"),
+        ({"batch_sizes": ["crops=x"]}, "--batch-sizes .* 'crops=x'"),
     ],
 )
 def test_what_there_is_not(changes, text):
@@ -118,9 +118,12 @@ def test_arguments_that_are_not(text):
 def test_numbers_by_stage():
     recipe = recipes.get("fcan-short")
     everywhere = {"whole": 2, "localizer": 2, "parts": 2}
-    assert by_stage(["2"], recipe) == everywhere
-    assert by_stage(["2", "parts=9"], recipe) == {**everywhere, "parts": 9}
-    assert by_stage([], recipe) == {}
+    assert by_stage(["2"], recipe, int, "--epochs") == everywhere
+    assert by_stage(["2", "parts=9"], recipe, int, "--x") == {
+        **everywhere,
+        "parts": 9,
+    }
+    assert by_stage([], recipe, int, "--x") == {}
 
 
 def test_rates_and_any_field_of_a_stage():
@@ -144,8 +147,8 @@ def test_rates_and_any_field_of_a_stage():
     ("changes", "text"),
     [
         ({"learning_rate": ["fast"]}, "--learning-rate must be.*'fast'"),
-        ({"learning_rate": ["-1"]}, "--learning-rate must be"),
-        ({"learning_rate": ["nan"]}, "--learning-rate must be"),
+        ({"learning_rate": ["-1"]}, "`learning_rate` must be a positive"),
+        ({"set": ["crops.learning_rate=nan"]}, "must be a positive number"),
         ({"set": ["crops.momentum"]}, "--set must be STAGE.FIELD=VALUE"),
         ({"set": ["dance.momentum=1"]}, "STAGE of classifier, localizer"),
         ({"set": ["crops.name=x"]}, "FIELD of epochs, learning_rate"),

@@ -1,12 +1,15 @@
 """Decoding and resizing against Pillow."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image, ImageOps
 
+from keras_fgvc.data import images
 from keras_fgvc.data.images import decode, decode_and_resize, resize
 from tests.data.image_files import encode, jpeg, smooth_pixels
 
@@ -53,6 +56,18 @@ def test_palette_png_of_few_bits_equals_pillow(bits, alpha):
     expected = np.asarray(white.convert("RGB"))
     received = decode(encoded).numpy()
     assert_close_pixels(received, expected, largest=1, mean=0.5)
+
+
+@pytest.mark.parametrize(("count", "is_walked"), [(200, True), (400, False)])
+def test_only_so_many_chunks_are_walked(count, is_walked):
+    """A megabyte of empty chunks must not take half a minute."""
+    pixels = np.zeros((3, 5, 3), "uint8")
+    encoded = encode(Image.fromarray(pixels), "PNG", transparency=(0, 0, 0))
+    head = len(images.PNG_SIGNATURE) + 25  # and the chunk IHDR
+    empty = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
+    received = decode(encoded[:head] + count * empty + encoded[head:]).numpy()
+    # Behind the last that is walked the transparent colour is not seen.
+    assert set(received.ravel()) == {255 if is_walked else 0}
 
 
 def test_1_bit_grey_png_equals_pillow():

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from keras_fgvc import data
+from keras_fgvc.cli.image_names import read_names
 from keras_fgvc.training import image_files as images
 
 
 def test_files_folders_and_lists_in_their_order(mixed, monkeypatch):
     listed = f"gone.png\n\n{mixed / 'deep'}\r\nother name.jpg"
     monkeypatch.setattr("sys.stdin", io.StringIO(listed))
-    found = images.find_images(["z.png", str(mixed), "-", "a.png"])
+    names = read_names(["z.png", str(mixed), "-", "a.png"])
+    found = images.find_images(names)
     inside = ["a.png", "b.png", "c.jpg", "d.JPEG", "deep/e.png"]
     assert found == [
         "z.png",
@@ -22,6 +24,12 @@ def test_files_folders_and_lists_in_their_order(mixed, monkeypatch):
         "other name.jpg",
         "a.png",
     ]
+
+
+def test_one_path_alone_and_no_reading_of_standard_input(mixed, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    assert images.find_images(mixed / "a.png") == [str(mixed / "a.png")]
+    assert images.find_images("-") == ["-"]  # a file of that name
 
 
 def test_batches_hold_every_path_in_order_with_what_is_wrong(mixed, tmp_path):

@@ -1,4 +1,4 @@
-"""From attention maps to the second look of Coarse2Fine and WS-DAN.
+"""Makes the second look of Coarse2Fine and WS-DAN of attention maps.
 
 Each step is a layer of the model's graph. Maps are `(b, h, w, m)`, images
 raw pixels; nothing loops over the batch.

@@ -1,13 +1,11 @@
 """Recipes of Coarse2Fine, and of its parent WS-DAN."""
 
-from keras_fgvc.data import Augmentation
-from keras_fgvc.models.recipe import Recipe, Stage
+import dataclasses
+
+from keras_fgvc.models.recipe import Recipe, Stage, crop_and_flip
 
 # Crops of 448 x 448 out of 512 x 512 pixels, and the same for 224 and 256.
-CROP_SHARE = (448 / 512) ** 2
-CROP_AND_FLIP = Augmentation(
-    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-)
+CROP_AND_FLIP = crop_and_flip(448, 512)
 
 RECIPES = (
     # "Setup" and "Pre-training of the deconvolutional network". The learning
@@ -55,9 +53,8 @@ RECIPES = (
                 schedule="step",
                 step_epochs=2,
                 step_factor=0.9,
-                augmentation=Augmentation(
-                    random_crop=(CROP_SHARE, CROP_SHARE),
-                    horizontal_flip=True,
+                augmentation=dataclasses.replace(
+                    CROP_AND_FLIP,
                     brightness=32 / 255,
                     saturation=0.5,
                 ),

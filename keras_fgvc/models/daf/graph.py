@@ -68,7 +68,7 @@ class SaliencyMap(keras.layers.Layer):
 
 
 class Hint(keras.layers.Layer):
-    """How far a regressor on a student's map is from a teacher's, `(b,)`.
+    """Distance of a regressor on a student's map to a teacher's, `(b,)`.
 
     A 1x1 convolution that begins as the identity: the maps are of two copies
     of one backbone, so their channels are the same.
@@ -98,7 +98,7 @@ def head(num_classes, name):
 
 
 class Student(NamedTuple):
-    """What the student made of an image, as symbolic tensors."""
+    """Outputs of the student for an image, as symbolic tensors."""
 
     square: object  # (b, s, s, 3)
     feature_map: object  # (b, h, w, c), the last one

@@ -230,7 +230,7 @@ class DAF(FineGrainedModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """As `keras.Model.compute_loss`; looks at the parts' views first."""
+        """Computes the loss; classifies the views of the parts first."""
         outputs = dict(y_pred)
         if not self.loss_weights.keys().isdisjoint(("concentrate", "ranking")):
             (images,) = keras.tree.flatten(x)
@@ -240,7 +240,7 @@ class DAF(FineGrainedModel):
         return super().compute_loss(x, y, outputs, sample_weight, training)
 
     def part_logits(self, images, part_boxes, training=False):
-        """What the student says to each part's view of each image.
+        """Classifies each part's view of each image with the student.
 
         Args:
             images: `(batch, height, width, 3)`.

@@ -1,10 +1,14 @@
 """Recipes of DAF."""
 
-from keras_fgvc.data import Augmentation
-from keras_fgvc.models.recipe import Recipe, Stage
+from keras_fgvc.models.recipe import (
+    Recipe,
+    Stage,
+    crop_and_flip,
+    short_classifier,
+)
 
 # Crops of 448 x 448 out of 600 x 600 pixels, NTS-Net's.
-CROP_SHARE = (448 / 600) ** 2
+CROP_AND_FLIP = crop_and_flip(448, 600)
 
 RECIPES = (
     # Section 4.2 and table 3. Epochs, batch size and augmentation are not
@@ -24,9 +28,7 @@ RECIPES = (
                 schedule="step",
                 step_epochs=50,
                 step_factor=0.5,
-                augmentation=Augmentation(
-                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-                ),
+                augmentation=CROP_AND_FLIP,
             ),
         ),
         arguments={"batch_norm": "train", "num_parts": 3},
@@ -37,18 +39,6 @@ RECIPES = (
         image_size=224,
         load_size=224,
         batch_size=16,
-        stages=(
-            Stage(
-                "classifier",
-                epochs=8,
-                learning_rate=2e-4,
-                head_rate=10.0,
-                optimizer="adam",
-                schedule="cosine",
-                augmentation=Augmentation(
-                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-                ),
-            ),
-        ),
+        stages=(short_classifier(CROP_AND_FLIP),),
     ),
 )

@@ -1,4 +1,4 @@
-"""What FCAN computes once for each image of a data set and keeps on disk."""
+"""Caches on disk what FCAN computes once per image of a data set."""
 
 import hashlib
 import pathlib

@@ -1,13 +1,10 @@
 """Recipes of FCAN."""
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.models.recipe import Recipe, Stage
+from keras_fgvc.models.recipe import Recipe, Stage, crop_and_flip
 
 # Crops of 448 x 448 out of 512 x 512 pixels, and the same for 224 and 256.
-CROP_SHARE = (448 / 512) ** 2
-CROP_AND_FLIP = Augmentation(
-    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-)
+CROP_AND_FLIP = crop_and_flip(448, 512)
 # Regions are given with the image: a crop might cut them off.
 FLIP = Augmentation(horizontal_flip=True)
 

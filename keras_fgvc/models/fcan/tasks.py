@@ -1,4 +1,4 @@
-"""What FCAN's stages train, each a model that shares layers with the whole.
+"""Models that FCAN's stages train, which share layers with the whole.
 
 `WholeTask` is the plain fine-tune, `GlimpseTask` the policy on feature maps,
 `PartsTask` all classification networks on regions that were found before.
@@ -227,7 +227,7 @@ def _verdicts(labels, judgements):
 
 
 def _entropy(scores):
-    """Of the policy of each image, `(b,)`, in nats."""
+    """Computes the entropy of each image's policy, `(b,)`, in nats."""
     policy = spatial_softmax(ops.expand_dims(scores, -1))
     surprise = -ops.log(ops.maximum(policy, 1e-30))
     return ops.sum(policy * surprise, axis=(1, 2, 3))

@@ -1,10 +1,14 @@
 """Recipes of painless attention."""
 
-from keras_fgvc.data import Augmentation
-from keras_fgvc.models.recipe import Recipe, Stage
+from keras_fgvc.models.recipe import (
+    Recipe,
+    Stage,
+    crop_and_flip,
+    short_classifier,
+)
 
 # Crops of 224 x 224 out of 256 x 256 pixels.
-CROP_SHARE = (224 / 256) ** 2
+CROP_AND_FLIP = crop_and_flip(224, 256)
 
 RECIPES = (
     # Section 4.2. Momentum is not stated; nor is a weight decay.
@@ -23,9 +27,7 @@ RECIPES = (
                 schedule="step",
                 step_epochs=30,
                 step_factor=0.5,
-                augmentation=Augmentation(
-                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-                ),
+                augmentation=CROP_AND_FLIP,
             ),
         ),
     ),
@@ -35,19 +37,7 @@ RECIPES = (
         image_size=224,
         load_size=224,
         batch_size=16,
-        stages=(
-            Stage(
-                "classifier",
-                epochs=8,
-                learning_rate=2e-4,
-                head_rate=10.0,
-                optimizer="adam",
-                schedule="cosine",
-                augmentation=Augmentation(
-                    random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
-                ),
-            ),
-        ),
+        stages=(short_classifier(CROP_AND_FLIP),),
     ),
     # Section 4.1 with its learning rate, but a budget of minutes: 200 epochs
     # of 200,000 images there. The cosine stands for its one step.
