@@ -1,6 +1,6 @@
 import keras
 
-from keras_fgvc._checks import as_size, check_choice, check_rank
+from keras_fgvc._checks import as_size, check_choice, check_rank, check_shape
 from keras_fgvc.ops import crop_and_resize, roi_align
 
 
@@ -60,7 +60,7 @@ class PartCrop(keras.layers.Layer):
     def build(self, input_shape):
         images, boxes = input_shape
         check_rank("images", images, 4, "(batch, height, width, channels)")
-        check_rank("boxes", boxes, 3, "(batch, parts, 4)")
+        check_shape("boxes", boxes, (None, None, 4), "(batch, parts, 4)")
 
     def call(self, inputs):
         images, boxes = inputs

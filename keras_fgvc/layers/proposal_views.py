@@ -5,6 +5,7 @@ from keras_fgvc._checks import (
     check_in_range,
     check_positive_int,
     check_rank,
+    check_shape,
 )
 from keras_fgvc._replicas import SeedGenerator
 from keras_fgvc.ops import gaussian_blur, isolate_boxes
@@ -91,7 +92,7 @@ class ProposalViews(keras.layers.Layer):
     def build(self, input_shape):
         images, boxes = input_shape
         check_rank("images", images, 4, "(batch, height, width, channels)")
-        check_rank("boxes", boxes, 3, "(batch, boxes, 4)")
+        check_shape("boxes", boxes, (None, None, 4), "(batch, boxes, 4)")
 
     def call(self, inputs, training=None):
         images, boxes = inputs

@@ -1,6 +1,11 @@
 import keras
 
-from keras_fgvc._checks import as_size, check_positive_int, check_rank
+from keras_fgvc._checks import (
+    as_size,
+    check_positive_int,
+    check_rank,
+    check_shape,
+)
 from keras_fgvc.ops import roi_align
 
 
@@ -60,7 +65,7 @@ class ROIAlign(keras.layers.Layer):
     def build(self, input_shape):
         features, boxes = input_shape
         check_rank("features", features, 4, "(batch, height, width, channels)")
-        check_rank("boxes", boxes, 3, "(batch, boxes, 4)")
+        check_shape("boxes", boxes, (None, None, 4), "(batch, boxes, 4)")
 
     def call(self, inputs):
         features, boxes = inputs

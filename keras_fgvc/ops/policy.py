@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_fgvc._checks import check_positive_int, check_rank, check_shape
+from keras_fgvc.ops._first_largest import first_largest
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -83,12 +84,7 @@ def best_location(scores):
     ```
     """
     cells, width = _flatten(scores)
-    highest, index = ops.top_k(cells, 1)  # (b, 1); argmax does not export
-    index = ops.cast(index, "int32")
-    # On torch that is any of equals: an untrained map has many.
-    positions = ops.arange(ops.shape(cells)[1], dtype="int32")
-    candidates = ops.where(cells >= highest, positions, index)
-    index = ops.min(candidates, axis=1, keepdims=True)
+    _, index = first_largest(cells)  # (b, 1)
     return _row_and_column(index, width)
 
 

@@ -180,7 +180,7 @@ def test_wrong_inputs():
         ProposalViews(seed=None)
     with pytest.raises(ValueError, match="`images` must have 4 axes"):
         ProposalViews()([keras.Input((7, 3)), keras.Input((3, 4))])
-    with pytest.raises(ValueError, match="`boxes` must have 3 axes"):
+    with pytest.raises(ValueError, match="`boxes` must have shape"):
         ProposalViews()([keras.Input((7, 11, 3)), keras.Input((4,))])
 
 

@@ -57,5 +57,9 @@ def test_wrong_arguments():
         ROIAlign((7, 7, 7))
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
         ROIAlign((7, 7), samples=0)
-    with pytest.raises(ValueError, match="`boxes` must have 3 axes"):
+    with pytest.raises(ValueError, match="`boxes` must have shape"):
         ROIAlign((7, 7))([FEATURES, BOXES[:, 0]])
+    with pytest.raises(ValueError, match="fractions of the image's sides"):
+        ROIAlign((7, 7))([FEATURES, 100 * BOXES])
+    with pytest.raises(ValueError, match=r"`boxes` must have.*, 5\)"):
+        ROIAlign((7, 7))([keras.Input((5, 7, 3)), keras.Input((2, 5))])

@@ -14,6 +14,7 @@ from keras_fgvc.ops.regions.boxes import (
     box_iou,
     non_max_suppression,
 )
+from keras_fgvc.ops.regions.formats import denormalize_boxes, normalize_boxes
 from keras_fgvc.ops.regions.heatmaps import heatmap_to_box, minmax_normalize
 from keras_fgvc.ops.regions.isolation import isolate_boxes
 from keras_fgvc.ops.regions.masks import box_masks, saliency_map
@@ -27,11 +28,13 @@ __all__ = [
     "box_masks",
     "crop_and_resize",
     "decode_boxes",
+    "denormalize_boxes",
     "gather_windows",
     "heatmap_to_box",
     "isolate_boxes",
     "minmax_normalize",
     "non_max_suppression",
+    "normalize_boxes",
     "roi_align",
     "saliency_map",
     "window_boxes",

@@ -6,7 +6,9 @@ from keras_fgvc._checks import (
     check_in_range,
     check_positive_int,
     check_rank,
+    check_shape,
 )
+from keras_fgvc.ops._first_largest import first_largest
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -18,6 +20,9 @@ def box_area(boxes):
 
     Returns:
         Tensor of shape `(...)`, float32. An empty or inverted box has area 0.
+
+    Raises:
+        ValueError: If the last axis of `boxes` is not 4.
 
     Example:
 
@@ -42,7 +47,7 @@ def box_iou(boxes, others):
         empty or inverted box has overlap 0, never NaN.
 
     Raises:
-        ValueError: If `boxes` or `others` does not have three axes.
+        ValueError: If `boxes` or `others` does not have this shape.
 
     Example:
 
@@ -56,8 +61,8 @@ def box_iou(boxes, others):
     """
     boxes = at_least_float32(boxes)
     others = ops.cast(others, boxes.dtype)
-    check_rank("boxes", boxes.shape, 3, "(batch, n, 4)")
-    check_rank("others", others.shape, 3, "(batch, m, 4)")
+    check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
+    check_shape("others", others.shape, (None, None, 4), "(batch, m, 4)")
     first = _corners(ops.expand_dims(boxes, 2))  # (b, n, 1) each
     second = _corners(ops.expand_dims(others, 1))  # (b, 1, m) each
     shared = _intersection(first, second)
@@ -70,9 +75,10 @@ def non_max_suppression(boxes, scores, max_boxes, iou_threshold):
 
     Greedy and hard: the box of the highest score is chosen, every box whose
     intersection over union with it is above `iou_threshold` is dropped, and
-    so on `max_boxes` times. All shapes are static and the turns are unrolled,
-    so it compiles and exports; meant for the few best parts, not for
-    thousands. No gradient passes through: gather what is needed with the
+    so on `max_boxes` times. Of equal scores the first counts, on every
+    backend. All shapes are static and the turns are unrolled, so it compiles
+    and exports; meant for the few best parts, not for thousands. No gradient
+    passes through: gather what is needed with the
     indices.
 
     Args:
@@ -109,15 +115,14 @@ def non_max_suppression(boxes, scores, max_boxes, iou_threshold):
     check_in_range("iou_threshold", iou_threshold, 0, 1)
     boxes = ops.stop_gradient(ops.convert_to_tensor(boxes))
     scores = ops.stop_gradient(at_least_float32(scores))
-    check_rank("boxes", boxes.shape, 3, "(batch, n, 4)")
+    check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
     check_rank("scores", scores.shape, 2, "(batch, n)")
     corners = _corners(boxes)  # (b, n) each
     areas = _area(corners)
     positions = ops.arange(ops.shape(scores)[1], dtype="int32")
     indices, valid = [], []
     for _ in range(max_boxes):
-        best, index = ops.top_k(scores, 1)  # (b, 1); argmax does not export
-        index = ops.cast(index, "int32")
+        best, index = first_largest(scores)  # (b, 1) each
         found = best > -float("inf")
         indices.append(ops.where(found, index, 0))
         valid.append(found)
@@ -135,6 +140,8 @@ def non_max_suppression(boxes, scores, max_boxes, iou_threshold):
 def _corners(boxes):
     """Splits (..., 4) into y_min, x_min, y_max, x_max, each (...)."""
     boxes = at_least_float32(boxes)
+    others = (None,) * (len(boxes.shape) - 1)
+    check_shape("boxes", boxes.shape, (*others, 4), "four numbers per box")
     return [boxes[..., side] for side in range(4)]
 
 

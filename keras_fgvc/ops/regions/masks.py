@@ -4,8 +4,9 @@ import numbers
 
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_shape
+from keras_fgvc._checks import check_positive_int
 from keras_fgvc.ops._precision import at_least_float32
+from keras_fgvc.ops.regions._box_checks import check_normalized_boxes
 
 
 def box_masks(boxes, height, width):
@@ -26,8 +27,8 @@ def box_masks(boxes, height, width):
         It has no gradient.
 
     Raises:
-        ValueError: If `boxes` does not have this shape, or an integer
-            `height` or `width` is below 1.
+        ValueError: If `boxes` does not have this shape, an integer `height`
+            or `width` is below 1, or eager boxes are plainly pixels.
 
     Example:
 
@@ -60,8 +61,8 @@ def saliency_map(boxes, height, width):
         0 without boxes. It has no gradient.
 
     Raises:
-        ValueError: If `boxes` does not have this shape, or an integer
-            `height` or `width` is below 1.
+        ValueError: If `boxes` does not have this shape, an integer `height`
+            or `width` is below 1, or eager boxes are plainly pixels.
 
     Example:
 
@@ -79,7 +80,7 @@ def saliency_map(boxes, height, width):
 def _masks(boxes, height, width):
     """(b, n, height, width), boolean."""
     boxes = at_least_float32(boxes)
-    check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
+    check_normalized_boxes("boxes", boxes, (None, None, 4), "(batch, n, 4)")
     y_min, x_min, y_max, x_max = (boxes[..., i : i + 1] for i in range(4))
     rows = _inside("height", height, y_min, y_max)  # (b, n, h)
     columns = _inside("width", width, x_min, x_max)  # (b, n, w)

@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_fgvc._checks import as_size, check_positive_int, check_rank
 from keras_fgvc.ops._precision import at_least_float32
+from keras_fgvc.ops.regions._box_checks import check_normalized_boxes
 from keras_fgvc.ops.regions._separable import Axis, sample
 
 
@@ -35,8 +36,8 @@ def roi_align(features, boxes, output_size, samples=2):
         the dtype of `features`. Positions are computed in float32 at least.
 
     Raises:
-        ValueError: If a shape has the wrong number of axes, or `output_size`
-            or `samples` is not positive.
+        ValueError: If a shape is not as described, `output_size` or `samples`
+            is not positive, or eager boxes are plainly pixels.
         TypeError: If `output_size` or `samples` are not integers.
 
     Example:
@@ -57,7 +58,7 @@ def roi_align(features, boxes, output_size, samples=2):
     check_rank(
         "features", features.shape, 4, "(batch, height, width, channels)"
     )
-    check_rank("boxes", boxes.shape, 3, "(batch, n, 4)")
+    check_normalized_boxes("boxes", boxes, (None, None, 4), "(batch, n, 4)")
     _, height, width, _ = ops.shape(features)
     y_min, x_min, y_max, x_max = (boxes[..., i : i + 1] for i in range(4))
     rows = Axis(y_min, y_max, height, output_size[0], samples)
@@ -90,8 +91,8 @@ def crop_and_resize(images, boxes, output_size):
         and boxes.
 
     Raises:
-        ValueError: If a shape has the wrong number of axes, or `output_size`
-            is not positive.
+        ValueError: If a shape is not as described, `output_size` is not
+            positive, or eager boxes are plainly pixels.
         TypeError: If `output_size` does not hold integers.
 
     Example:

@@ -50,6 +50,29 @@ def test_empty_boxes_have_no_area():
     np.testing.assert_array_equal(ops.convert_to_numpy(box_area(boxes)), 0.0)
 
 
+@pytest.mark.parametrize("columns", [3, 5])
+def test_a_box_has_four_numbers(columns):
+    boxes = np.zeros((2, 3, columns), "float32")
+    whole = np.zeros((2, 3, 4), "float32")
+    for call in (
+        lambda: box_area(boxes),
+        lambda: box_iou(boxes, whole),
+        lambda: box_iou(whole, boxes),
+        lambda: non_max_suppression(boxes, np.zeros((2, 3)), 1, 0.5),
+    ):
+        with pytest.raises(ValueError, match=rf"{columns}\)"):
+            call()
+
+
+def test_of_equal_scores_the_first_is_chosen():
+    boxes = np.zeros((2, 97, 4), "float32")  # empty: nothing overlaps
+    indices, valid = non_max_suppression(boxes, np.ones((2, 97)), 5, 0.5)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(indices), [[0, 1, 2, 3, 4]] * 2
+    )
+    assert ops.convert_to_numpy(valid).all()
+
+
 def test_iou_matches_double_loop():
     boxes, others = random_boxes(2, 5), random_boxes(2, 7, seed=4)
     expected = [
@@ -245,7 +268,7 @@ def test_wrong_arguments():
         non_max_suppression(boxes, scores, 2, 25)
     with pytest.raises(ValueError, match="`scores` must have 2 axes"):
         non_max_suppression(boxes, scores[..., None], 2, 0.25)
-    with pytest.raises(ValueError, match="`boxes` must have 3 axes"):
+    with pytest.raises(ValueError, match="`boxes` must have shape"):
         box_iou(boxes[0], boxes)
-    with pytest.raises(ValueError, match="`others` must have 3 axes"):
+    with pytest.raises(ValueError, match="`others` must have shape"):
         box_iou(boxes, boxes[0])

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_fgvc.ops import crop_and_resize, roi_align
+from keras_fgvc.ops import (
+    box_masks,
+    crop_and_resize,
+    roi_align,
+    saliency_map,
+)
 from tests.gradients import check_gradient, compiled, gradient
 from tests.tolerances import TOLERANCES
 
@@ -237,12 +242,34 @@ def test_wrong_arguments():
         roi_align(features, BOXES, (2, 3), samples=0)
     with pytest.raises(ValueError, match="`features` must have 4 axes"):
         roi_align(features[0], BOXES, (2, 3))
-    with pytest.raises(ValueError, match="`boxes` must have 3 axes"):
+    with pytest.raises(ValueError, match="`boxes` must have shape"):
         roi_align(features, BOXES[0], (2, 3))
     with pytest.raises(ValueError, match="`images` must have 4 axes"):
         crop_and_resize(features[0], BOXES, (2, 3))
     with pytest.raises(ValueError, match="`boxes` must have 2 axes"):
         crop_and_resize(features, BOXES[0, 0], (2, 3))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda boxes: roi_align(np.zeros((2, 5, 7, 3)), boxes, 2),
+        lambda boxes: crop_and_resize(np.zeros((2, 5, 7, 3)), boxes, 2),
+        lambda boxes: box_masks(boxes, 5, 7),
+        lambda boxes: saliency_map(boxes, 5, 7),
+    ],
+)
+def test_boxes_in_pixels_and_of_five_columns_are_told(call):
+    boxes = np.tile(np.float32([[10, 20, 100, 120]]), (2, 3, 1))
+    with pytest.raises(ValueError, match=r"fractions.*120.*normalize_boxes"):
+        call(boxes)
+    call(boxes / 60)  # outside the image, which may be
+    with pytest.raises(ValueError, match=r"shape.*\(2, 3, 5\)"):
+        call(np.zeros((2, 3, 5), "float32"))
+
+
+def test_boxes_without_any_are_taken():
+    assert box_masks(np.zeros((2, 0, 4)), 5, 7).shape == (2, 0, 5, 7)
 
 
 @pytest.mark.parametrize("cut", [roi_align, crop_and_resize])
