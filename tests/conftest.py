@@ -1,5 +1,6 @@
 """One place for what every test shares: seeds, quiet logs, little compiling."""
 
+import collections
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -35,6 +36,31 @@ EAGER = (
     "tests/training/test_stages.py",
     "tests/visualization/",
 )
+
+
+_seconds = collections.Counter()  # by file
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--slowest-files",
+        type=int,
+        default=0,
+        help="how many files to list by the time of their tests",
+    )
+
+
+def pytest_runtest_logreport(report):
+    _seconds[report.nodeid.split("::")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Lists the files to mend first when the whole run becomes too long."""
+    count = config.getoption("--slowest-files")
+    if count:
+        terminalreporter.section(f"{count} slowest files")
+        for file, seconds in _seconds.most_common(count):
+            terminalreporter.write_line(f"{seconds:7.1f} s  {file}")
 
 
 def pytest_collection_modifyitems(items):
