@@ -49,8 +49,8 @@ def epochs(model, images, folder):
     """One epoch of the localiser, with its cache and without."""
     stage = recipes.get("fcan-short").stages[1]
     size, batch = FLAGS.image_size, FLAGS.batch_size
-    model.begin_stage(stage.name)
-    task, maps = model.stage_task(stage, images, folder=folder, load_size=size)
+    phase = model.begin_stage(stage.name)
+    task, maps = phase.data(model, stage, images, folder=folder, load_size=size)
     task.compile(keras.optimizers.RMSprop(1e-3))
     extractor = tasks.map_extractor(model)
 

@@ -102,10 +102,10 @@ def look(seed, reward, folder, strategy):
         model, recipe, scenes, folder, seed=seed, stages=["whole"], verbose=0
     )
     stage = recipe.stages[1]
-    model.begin_stage(stage.name)
+    phase = model.begin_stage(stage.name)
     with strategy.scope():
-        task, maps = model.stage_task(
-            stage, scenes, folder=folder / "cache", load_size=CANVAS
+        task, maps = phase.data(
+            model, stage, scenes, folder=folder / "cache", load_size=CANVAS
         )
         task.compile(keras.optimizers.RMSprop(FLAGS.learning_rate))
     test = scenes.subset("test")

@@ -112,14 +112,5 @@ class Baseline(FineGrainedModel):
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            pooling=pooling,
-            dropout_rate=dropout_rate,
-            tap=tap,
-            batch_norm=batch_norm,
-        )
-
     def loss_terms(self, labels, outputs, training):
         return {"cross_entropy": cross_entropy(labels, outputs["logits"])}

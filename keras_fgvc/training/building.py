@@ -6,6 +6,7 @@ import inspect
 import pathlib
 
 from keras_fgvc import models
+from keras_fgvc.models.phases import CLASSIFIER
 from keras_fgvc.models.registry import get_method
 from keras_fgvc.recipes import Recipe
 
@@ -97,7 +98,7 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
     ```
     """
     stages = [stage.name for stage in recipe.stages]
-    if not set(stages) & set(models.Baseline.stages):
+    if CLASSIFIER not in stages:  # the one stage of `Baseline`
         raise ValueError(
             f"{recipe.name} has no stage for the plain network: its stages "
             f"are {', '.join(stages)}. Take the recipe of another method."

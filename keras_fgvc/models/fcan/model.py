@@ -28,11 +28,11 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
-from keras_fgvc.data import PartImages
 from keras_fgvc.layers import GlimpseAttention
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
-from keras_fgvc.models.fcan import caches, graph, tasks
+from keras_fgvc.models.fcan import graph, tasks
+from keras_fgvc.models.fcan.phases import make_phases
 from keras_fgvc.models.fcan.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
@@ -121,8 +121,6 @@ class FCAN(FineGrainedModel):
     ```
     """
 
-    stages = ("whole", "localizer", "parts")
-
     def __init__(
         self,
         backbone,
@@ -202,36 +200,18 @@ class FCAN(FineGrainedModel):
         self.glimpses = glimpses
         self.classifiers = classifiers
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            image_size=image_size,
-            crop_size=crop_size,
-            part_sizes=part_sizes,
-            regions=regions,
-            condition=condition,
-            num_samples=num_samples,
-            reward=reward,
-            judge=judge,
-            moving_baseline=moving_baseline,
-            entropy_weight=entropy_weight,
-            classification_weight=classification_weight,
-            tap=tap,
-            classifier_tap=classifier_tap,
-            batch_norm=batch_norm,
-            seed=seed,
-        )
-        self._prepare_training()
-
-    def _prepare_training(self):
-        if self.regions == "center":
-            self.stages = ("whole", "parts")
         # Whether the parts' networks have begun from the whole image's: a
         # second round goes on from where the first one ended.
         self.parts_begun = graph.Latch(name="parts_begun")
         self.parts_begun.build(None)
-        self.stage = "parts"
-        self._set_up("parts")
+
+    def phases(self):
+        """See `FineGrainedModel.phases`.
+
+        The networks of the score maps and of the parts begin as the one that
+        was trained on whole images; each part's only once.
+        """
+        return make_phases(self)
 
     def loss_terms(self, labels, outputs, training):
         return {
@@ -240,52 +220,6 @@ class FCAN(FineGrainedModel):
             )
         }
 
-    def begin_stage(self, name):
-        """See `FineGrainedModel.begin_stage`.
-
-        The networks of the score maps and of the parts begin as the one that
-        was trained on whole images; each part's only once.
-        """
-        super().begin_stage(name)
-        whole, *parts = self.classifiers
-        if name == "localizer":
-            backbones.copy_weights(whole, self.features)
-        if name == "parts" and not self.parts_begun.is_set():
-            for part in parts:
-                part.set_weights(whole.get_weights())
-            self.parts_begun.set()
-        self._set_up(name)
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """See `FineGrainedModel.from_config`; the parts are yet to begin."""
-        model = super().from_config(config, custom_objects)
-        model.parts_begun.set(False)  # weights that follow bring their own
-        return model
-
-    def _set_up(self, stage):
-        learning = {
-            "whole": self.classifiers[:1],
-            "localizer": self.glimpses,
-            "parts": self.classifiers,
-        }[stage]
-        for layer in self.layers:
-            backbones.set_trainable(layer, False)
-        for layer in learning:
-            layer.trainable = True
-            if isinstance(layer, keras.Model):
-                backbones.set_trainable(layer, True, batch_norm=self.batch_norm)
-
     def feature_extractors(self) -> list:
         """See `FineGrainedModel.feature_extractors`; one a classifier."""
         return [graph.backbone_of(network) for network in self.classifiers]
-
-    def stage_task(self, stage, data, *, folder, load_size):
-        """See `FineGrainedModel.stage_task`."""
-        if stage.name == "whole":
-            return tasks.WholeTask(self), data
-        if stage.name == "localizer":
-            maps = caches.feature_maps(self, data, folder, load_size)
-            return tasks.GlimpseTask(self), maps
-        boxes = caches.part_boxes(self, data, folder, load_size)
-        return tasks.PartsTask(self), PartImages(data, boxes)

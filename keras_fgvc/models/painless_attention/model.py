@@ -32,6 +32,7 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.painless_attention.phases import make_phases
 from keras_fgvc.models.painless_attention.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
@@ -148,24 +149,9 @@ class PainlessAttention(FineGrainedModel):
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            attend_at=attend_at,
-            num_heads=num_heads,
-            kernel_size=kernel_size,
-            mask=mask,
-            kernel_initializer=kernel_initializer,
-            reduction=reduction,
-            gates=gates,
-            mix=mix,
-            temperature=temperature,
-            diversity_weight=diversity_weight,
-            tap=tap,
-            batch_norm=batch_norm,
-        )
-        if diversity_weight and num_heads > 1:
-            self.loss_weights["mask_diversity"] = diversity_weight
+    def phases(self):
+        """See `FineGrainedModel.phases`."""
+        return make_phases(self)
 
     def loss_terms(self, labels, outputs, training):
         terms = {"cross_entropy": cross_entropy(labels, outputs["logits"])}
