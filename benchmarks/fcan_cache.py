@@ -92,7 +92,7 @@ def main(_):
         image_size=FLAGS.image_size,
         crop_size=FLAGS.crop_size,
         part_sizes=part_sizes,
-        tap=FLAGS.tap,
+        taps=(FLAGS.tap, 32),
     )
     images = make_images()
     with tempfile.TemporaryDirectory() as folder:

@@ -63,8 +63,7 @@ def make_model(reward, seed):
         part_sizes=PART_SIZES,
         reward=reward,
         judge=FLAGS.judge,
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
         batch_norm="train",
         seed=seed,
     )

@@ -153,8 +153,7 @@ def test_the_tasks_minimise_what_their_phases_say():
         crop_size=24,
         part_sizes=(1,),
         entropy_weight=0.3,
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
     )
     made = (tasks.WholeTask, tasks.GlimpseTask, tasks.PartsTask)
     for phase, task in zip(model.phases(), made, strict=True):

@@ -31,7 +31,7 @@ class Scaled(Baseline):
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
 def test_each_argument_is_an_attribute_of_its_default(method):
     """But for the two that the base and the file bring."""
-    given = {"tap": 8, "classifier_tap": 8, "taps": (4, 8), "attend_at": (4, 8)}
+    given = {"tap": 8, "taps": (4, 8)}
     given |= {"image_size": 32, "crop_size": 16, "part_sizes": (1,)}
     given["groups"] = 11
     parameters = inspect.signature(method).parameters
@@ -108,3 +108,21 @@ def test_lists_of_a_file_are_tuples_again():
     )
     config = {**model.get_config(), "taps": [4, 8]}
     assert models.DAF.from_config(config).taps == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("method", "old", "taps"),
+    [
+        ("PainlessAttention", {"attend_at": [4, 8], "tap": 8}, (4, 8)),
+        ("FCAN", {"tap": 4, "classifier_tap": 8}, (4, 8)),
+    ],
+)
+def test_names_of_files_from_before_0_9(method, old, taps):
+    method = getattr(models, method)
+    sizes = {"image_size": 32, "crop_size": 16, "part_sizes": (1,)}
+    sizes = sizes if method is models.FCAN else {"tap": 8}
+    config = method(tiny.backbone(), 3, taps=(4, 8), **sizes).get_config()
+    del config["taps"]
+    loaded = method.from_config({**config, **old})
+    assert loaded.taps == taps
+    assert not set(old) - {"tap"} & set(loaded.get_config())

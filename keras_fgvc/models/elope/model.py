@@ -181,7 +181,7 @@ class ELoPE(FineGrainedModel):
             )
         if "heatmap" in self.loss_weights:
             terms["heatmap"] = heatmap_regression(
-                outputs["heatmap"], outputs["mean_activation"]
+                outputs["mean_activation"], outputs["heatmap"]
             )
         return terms
 

@@ -90,10 +90,9 @@ class FCAN(FineGrainedModel):
             settling early. Defaults to 0, the paper's.
         classification_weight: Weight of the judges' own loss (lambda).
             Defaults to 1; the paper gives no value.
-        tap: Stride or layer name of the map the places are scored on.
-            Defaults to 32.
-        classifier_tap: Stride or layer name of the map that the
-            classification networks pool. Defaults to 32.
+        taps: Pair of strides or layer names: of the map that the places are
+            scored on, and of the map that the classification networks pool.
+            Defaults to `(32, 32)`.
         weights: `None`, `"imagenet"` or a local file, for a named backbone.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
         seed: Of the regions drawn. Defaults to 0.
@@ -137,8 +136,7 @@ class FCAN(FineGrainedModel):
         moving_baseline: bool = False,
         entropy_weight: float = 0.0,
         classification_weight: float = 1.0,
-        tap=32,
-        classifier_tap=32,
+        taps: tuple = (32, 32),
         weights: str | None = None,
         batch_norm: str = "frozen",
         seed: int = 0,
@@ -149,6 +147,7 @@ class FCAN(FineGrainedModel):
         check_positive_int("image_size", image_size)
         check_positive_int("crop_size", crop_size)
         part_sizes = graph.check_part_sizes(part_sizes)
+        scored_tap, classified_tap = graph.check_taps(taps)
         check_choice("regions", regions, REGIONS)
         check_choice("reward", reward, tasks.REWARDS)
         check_choice("judge", judge, tasks.JUDGES)
@@ -161,7 +160,7 @@ class FCAN(FineGrainedModel):
         classifiers = graph.make_classifiers(
             backbones.build(
                 backbone,
-                taps=(classifier_tap,),
+                taps=(classified_tap,),
                 weights=weights,
                 batch_norm=batch_norm,
                 name=graph.view_name(0) + "_features",
@@ -170,7 +169,9 @@ class FCAN(FineGrainedModel):
             crop_size,
             len(part_sizes),
         )
-        features = backbones.clone_stem(graph.backbone_of(classifiers[0]), tap)
+        features = backbones.clone_stem(
+            graph.backbone_of(classifiers[0]), scored_tap
+        )
         map_size = graph.map_size(features, image_size)
         graph.check_parts_fit(part_sizes, map_size)
         glimpses = [
@@ -212,6 +213,13 @@ class FCAN(FineGrainedModel):
         was trained on whole images; each part's only once.
         """
         return make_phases(self)
+
+    @classmethod
+    def _with_new_names(cls, config):
+        """Files from before 0.9 say `tap`, `classifier_tap` for `taps`."""
+        if "classifier_tap" in config:
+            config["taps"] = (config.pop("tap"), config.pop("classifier_tap"))
+        return config
 
     def loss_terms(self, labels, outputs, training):
         return {

@@ -119,7 +119,7 @@ class GlimpseTask(FineGrainedModel, keep_arguments=False):
         for t in range(rewards.shape[1]):
             scores = outputs["scores"][..., t]
             chosen = log_probability(scores, outputs["locations"][:, t])
-            policy.append(losses.reinforce(chosen, advantages[:, t]))
+            policy.append(losses.reinforce(advantages[:, t], chosen))
             entropy.append(_entropy(scores))
         steps = len(policy)
         return {
