@@ -93,6 +93,7 @@ def main(_):
         crop_size=FLAGS.crop_size,
         part_sizes=part_sizes,
         taps=(FLAGS.tap, 32),
+        weights=None,
     )
     images = make_images()
     with tempfile.TemporaryDirectory() as folder:

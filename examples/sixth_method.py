@@ -34,7 +34,7 @@ class MeanMax(FineGrainedModel):
     """Classifies the mean and the maximum of a backbone's feature map."""
 
     def __init__(
-        self, backbone, num_classes, *, tap=32, weights=None, **kwargs
+        self, backbone, num_classes, *, tap=32, weights="imagenet", **kwargs
     ):
         features = backbones.build(backbone, taps=(tap,), weights=weights)
         image = keras.Input((None, None, 3), name="image", dtype="float32")

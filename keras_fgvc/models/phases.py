@@ -52,7 +52,7 @@ class Phase:
     ```python
     from keras_fgvc.models import ELoPE
 
-    model = ELoPE("mobilenet_v2", num_classes=200, image_size=96)
+    model = ELoPE("mobilenet_v2", 200, image_size=96, weights=None)
     for phase in model.phases():
         print(phase.name, phase.minimises)
     ```

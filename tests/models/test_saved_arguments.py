@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc import models
+from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.models import Baseline, FineGrainedModel
 from tests import tiny
 
@@ -126,3 +127,24 @@ def test_names_of_files_from_before_0_9(method, old, taps):
     loaded = method.from_config({**config, **old})
     assert loaded.taps == taps
     assert not set(old) - {"tap"} & set(loaded.get_config())
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Renamed(Baseline):
+    """Hands `weights` on without naming it."""
+
+    def __init__(self, backbone, num_classes, **kwargs):
+        super().__init__(backbone, num_classes, **kwargs)
+
+
+@pytest.mark.parametrize("method", [Baseline, Renamed])
+def test_loading_asks_for_no_other_weights(method, monkeypatch):
+    model = method("mobilenet_v2", 3, weights=None)
+
+    def download(*words):
+        raise AssertionError(words)
+
+    monkeypatch.setattr(weight_files, "load", download)
+    assert method.from_config(model.get_config()).backbone == "mobilenet_v2"
+    with pytest.raises(AssertionError, match="imagenet"):
+        method("mobilenet_v2", 3)

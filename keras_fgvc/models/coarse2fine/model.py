@@ -89,7 +89,8 @@ class Coarse2Fine(FineGrainedModel):
         threshold: Share of the heat map's range that the object's box holds.
             Defaults to 0.3; the paper does not say.
         tap: Stride or layer name of the map. Defaults to 16, the paper's.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of each look by itself.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
@@ -109,7 +110,9 @@ class Coarse2Fine(FineGrainedModel):
     ```python
     from keras_fgvc.models import Coarse2Fine
 
-    model = Coarse2Fine("mobilenet_v2", num_classes=200, image_size=96)
+    model = Coarse2Fine(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -132,7 +135,7 @@ class Coarse2Fine(FineGrainedModel):
         normalize_centers: bool = False,
         threshold: float = 0.3,
         tap=16,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,

@@ -92,7 +92,8 @@ class DAF(FineGrainedModel):
         taps: Strides or layer names of the maps that parts are sought on,
             from fine to coarse; the last one is classified. Defaults to
             `(8, 16, 32)`.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
@@ -113,7 +114,9 @@ class DAF(FineGrainedModel):
     ```python
     from keras_fgvc.models import DAF
 
-    model = DAF("mobilenet_v2", num_classes=200, image_size=96)
+    model = DAF(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -137,7 +140,7 @@ class DAF(FineGrainedModel):
         blur_sigma: float = 0.03,
         iou_threshold: float = 0.25,
         taps: tuple = (8, 16, 32),
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,

@@ -79,7 +79,8 @@ class ELoPE(FineGrainedModel):
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         **kwargs: `name` and the like.
 
@@ -98,7 +99,9 @@ class ELoPE(FineGrainedModel):
     ```python
     from keras_fgvc.models import ELoPE
 
-    model = ELoPE("mobilenet_v2", num_classes=200, image_size=96)
+    model = ELoPE(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -120,7 +123,7 @@ class ELoPE(FineGrainedModel):
         localize: bool = True,
         threshold: float = 0.3,
         tap=32,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         **kwargs,
     ):

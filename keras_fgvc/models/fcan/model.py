@@ -93,7 +93,8 @@ class FCAN(FineGrainedModel):
         taps: Pair of strides or layer names: of the map that the places are
             scored on, and of the map that the classification networks pool.
             Defaults to `(32, 32)`.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
         seed: Of the regions drawn. Defaults to 0.
         **kwargs: `name` and the like.
@@ -114,7 +115,12 @@ class FCAN(FineGrainedModel):
     from keras_fgvc.models import FCAN
 
     model = FCAN(
-        "mobilenet_v2", 200, image_size=256, crop_size=96, part_sizes=(2, 4)
+        "mobilenet_v2",
+        num_classes=200,
+        image_size=256,
+        crop_size=96,
+        part_sizes=(2, 4),
+        weights=None,
     )
     model.compile("adam", metrics=["accuracy"])
     ```
@@ -137,7 +143,7 @@ class FCAN(FineGrainedModel):
         entropy_weight: float = 0.0,
         classification_weight: float = 1.0,
         taps: tuple = (32, 32),
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,

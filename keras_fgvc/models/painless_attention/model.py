@@ -61,7 +61,8 @@ class PainlessAttention(FineGrainedModel):
             0.1.
         tap: Stride or layer name of the map that the network's own classifier
             pools. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         **kwargs: `name` and the like.
 
@@ -80,7 +81,7 @@ class PainlessAttention(FineGrainedModel):
     ```python
     from keras_fgvc.models import PainlessAttention
 
-    model = PainlessAttention("mobilenet_v2", num_classes=200)
+    model = PainlessAttention("mobilenet_v2", num_classes=200, weights=None)
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -101,7 +102,7 @@ class PainlessAttention(FineGrainedModel):
         temperature: float = 1.0,
         diversity_weight: float = 0.1,
         tap=32,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         **kwargs,
     ):
