@@ -129,7 +129,12 @@ def test_a_phase_with_a_model_of_its_own_leaves_the_weights_alone():
 
     own = with_phases(
         lambda self: (
-            Phase("early", trains=self._of("first"), data=data),
+            Phase(
+                "early",
+                trains=self._of("first"),
+                minimises={"of_the_task": 1.0},
+                data=data,
+            ),
             Phase("late", trains=self._of("second"), minimises={"c": 1.0}),
         )
     )
