@@ -160,7 +160,7 @@ def digits():
             "Baseline": Row("Baseline", arguments={"tap": 8}),
             "ELoPE": elope,
             "PainlessAttention": Row(
-                "PainlessAttention", arguments={"tap": 8, "attend_at": (4, 8)}
+                "PainlessAttention", arguments={"tap": 8, "taps": (4, 8)}
             ),
             # From 2e-3 to 8e-3 it learns the slower the higher the rate.
             "Coarse2Fine": changed(
@@ -169,7 +169,7 @@ def digits():
             "FCAN": changed(
                 FCAN,
                 arguments={
-                    "tap": 8, "classifier_tap": 8, "part_sizes": (3, 5),
+                    "taps": (8, 8), "part_sizes": (3, 5),
                 },
             ),
             "DAF": Row("DAF", arguments={"taps": ("map_1", "map_2", 8)}),

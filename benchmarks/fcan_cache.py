@@ -49,8 +49,8 @@ def epochs(model, images, folder):
     """One epoch of the localiser, with its cache and without."""
     stage = recipes.get("fcan-short").stages[1]
     size, batch = FLAGS.image_size, FLAGS.batch_size
-    model.begin_stage(stage.name)
-    task, maps = model.stage_task(stage, images, folder=folder, load_size=size)
+    phase = model.begin_stage(stage.name)
+    task, maps = phase.data(model, stage, images, folder=folder, load_size=size)
     task.compile(keras.optimizers.RMSprop(1e-3))
     extractor = tasks.map_extractor(model)
 
@@ -92,7 +92,8 @@ def main(_):
         image_size=FLAGS.image_size,
         crop_size=FLAGS.crop_size,
         part_sizes=part_sizes,
-        tap=FLAGS.tap,
+        taps=(FLAGS.tap, 32),
+        weights=None,
     )
     images = make_images()
     with tempfile.TemporaryDirectory() as folder:

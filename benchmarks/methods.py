@@ -77,7 +77,7 @@ MEMORY = "memory of a step, MB"
 def make_model(name):
     """A model by its name in the table, compiled."""
     method, arguments = MODELS[name]
-    arguments = dict(arguments)
+    arguments = {"weights": None, **arguments}
     if method not in ("Baseline", "PainlessAttention"):
         arguments["image_size"] = FLAGS.image_size
     if method == "FCAN":

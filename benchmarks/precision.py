@@ -40,7 +40,7 @@ METHODS = {
     ),
     "PainlessAttention": (
         "PainlessAttention",
-        {**SHARED, "attend_at": (4, 8)},
+        {**SHARED, "taps": (4, 8)},
     ),
     "Coarse2Fine": ("Coarse2Fine", {**SHARED, "image_size": SIZE}),
     "WS-DAN": (
@@ -50,11 +50,11 @@ METHODS = {
     "FCAN": (
         "FCAN",
         {
-            **SHARED,
+            "batch_norm": "train",
             "image_size": SIZE,
             "crop_size": SIZE,
             "part_sizes": (2,),
-            "classifier_tap": 8,
+            "taps": (8, 8),
         },
     ),
     "DAF": (

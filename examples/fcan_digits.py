@@ -63,8 +63,7 @@ def make_model(reward, seed):
         part_sizes=PART_SIZES,
         reward=reward,
         judge=FLAGS.judge,
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
         batch_norm="train",
         seed=seed,
     )
@@ -102,10 +101,10 @@ def look(seed, reward, folder, strategy):
         model, recipe, scenes, folder, seed=seed, stages=["whole"], verbose=0
     )
     stage = recipe.stages[1]
-    model.begin_stage(stage.name)
+    phase = model.begin_stage(stage.name)
     with strategy.scope():
-        task, maps = model.stage_task(
-            stage, scenes, folder=folder / "cache", load_size=CANVAS
+        task, maps = phase.data(
+            model, stage, scenes, folder=folder / "cache", load_size=CANVAS
         )
         task.compile(keras.optimizers.RMSprop(FLAGS.learning_rate))
     test = scenes.subset("test")

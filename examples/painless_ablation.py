@@ -31,13 +31,13 @@ CLUTTER = (4, 8, 16, 32, 64)
 TRAINING_CLUTTER = 8
 # From the last layer backwards, as attention depth grows.
 PLACES = ("conv5", "conv4", "pool3", "pool2")
-FULL = {"attend_at": PLACES, "num_heads": 4}
+FULL = {"taps": PLACES, "num_heads": 4}
 ROWS = {
     "no attention": None,
-    "AD 1 AW 1": {"attend_at": PLACES[:1], "num_heads": 1},
-    "AD 2 AW 1": {"attend_at": PLACES[:2], "num_heads": 1},
-    "AD 4 AW 1": {"attend_at": PLACES, "num_heads": 1},
-    "AD 4 AW 2": {"attend_at": PLACES, "num_heads": 2},
+    "AD 1 AW 1": {"taps": PLACES[:1], "num_heads": 1},
+    "AD 2 AW 1": {"taps": PLACES[:2], "num_heads": 1},
+    "AD 4 AW 1": {"taps": PLACES, "num_heads": 1},
+    "AD 4 AW 2": {"taps": PLACES, "num_heads": 2},
     "AD 4 AW 4": FULL,
     "without gates": {**FULL, "gates": False},
     "sigmoid masks": {**FULL, "mask": "sigmoid"},

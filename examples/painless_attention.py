@@ -41,7 +41,7 @@ def show_masks(model, images, size):
     pixels, _, _ = sample_images(images, size, COUNT)
     outputs = model.predict(pixels, verbose=0)
     pictures, maps, titles = [], [], []
-    for module, place in enumerate(model.attend_at):
+    for module, place in enumerate(model.taps):
         masks = outputs[f"masks_{module}"]
         for head in range(model.num_heads):
             pictures.extend(pixels)

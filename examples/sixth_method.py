@@ -15,8 +15,7 @@ No accuracy was measured: the method shows how to register one.
 import keras
 
 from keras_fgvc import backbones
-from keras_fgvc.models import FineGrainedModel
-from keras_fgvc.models.registry import register_method
+from keras_fgvc.models import FineGrainedModel, register_method
 from keras_fgvc.recipes import Recipe, Stage
 
 SHORT = Recipe(
@@ -35,7 +34,7 @@ class MeanMax(FineGrainedModel):
     """Classifies the mean and the maximum of a backbone's feature map."""
 
     def __init__(
-        self, backbone, num_classes, *, tap=32, weights=None, **kwargs
+        self, backbone, num_classes, *, tap=32, weights="imagenet", **kwargs
     ):
         features = backbones.build(backbone, taps=(tap,), weights=weights)
         image = keras.Input((None, None, 3), name="image", dtype="float32")
@@ -54,7 +53,6 @@ class MeanMax(FineGrainedModel):
         }
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
-        self.keep_arguments(backbone=backbone, tap=tap)
 
     def loss_terms(self, labels, outputs, training):
         return {

@@ -44,7 +44,7 @@ PYTHON_FILES = sorted(
 # Pieces of a method, tested through its model, or beside it if they need more;
 # recipes are tested in tests/test_recipes.py.
 PIECES = ("graph.py", "recipes.py", "recipe.py", "tasks.py", "caches.py")
-PIECES += ("terms.py",)
+PIECES += ("phases.py", "terms.py")
 # Never imported by `import keras_fgvc` itself.
 LAZY = (
     *("tensorflow_datasets", "matplotlib", "sklearn", "tensorboard", "PIL"),

@@ -32,8 +32,13 @@ SECTIONS = {
     "ops": ("Args", "Returns", "Example"),
     "metrics": ("Args", "Call arguments", "Raises", "Example"),
 }
-# The base of the models has no outputs of its own and cannot be built alone.
-EXCEPTIONS = {"models.FineGrainedModel": ("Args",)}
+# The base of the models has no outputs of its own and cannot be built alone;
+# the last two are no models.
+EXCEPTIONS = {
+    "models.FineGrainedModel": ("Args",),
+    "models.Phase": ("Args", "Raises", "Example"),
+    "models.register_method": ("Args", "Returns", "Raises", "Example"),
+}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 

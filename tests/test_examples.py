@@ -206,14 +206,14 @@ def test_painless_attention_and_its_picture(tmp_path):
         "--load_size=32",
         "--batch_size=4",
         "--epochs=classifier=1",
-        "--arguments=attend_at=[8,16],num_heads=3",
+        "--arguments=taps=[8,16],num_heads=3",
         "--verbose=0",
         cwd=tmp_path,
     )
     assert "after classifier: 6 images" in output
     assert (tmp_path / "run" / "masks.png").stat().st_size > 1000
     model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    assert (model.attend_at, model.num_heads) == ((8, 16), 3)
+    assert (model.taps, model.num_heads) == ((8, 16), 3)
 
 
 def test_painless_ablation_prints_a_table_and_goes_on(tmp_path):

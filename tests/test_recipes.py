@@ -8,9 +8,9 @@ from tests import tiny
 PLACES = {
     "Baseline": {"tap": 8},
     "ELoPE": {"tap": 8},
-    "PainlessAttention": {"attend_at": (4, 8), "tap": 8},
+    "PainlessAttention": {"taps": (4, 8), "tap": 8},
     "Coarse2Fine": {"image_size": 32, "tap": 8},
-    "FCAN": {"image_size": 64, "tap": 8, "classifier_tap": 8},
+    "FCAN": {"image_size": 64, "taps": (8, 8)},
     "DAF": {"image_size": 32, "taps": (4, 8), "groups": 11},
 }
 
@@ -125,9 +125,7 @@ def test_wsdan_official_holds_what_its_code_does():
 
 def test_fcan_paper_holds_section_5_1():
     recipe = recipes.get("fcan-paper")
-    model = models.FCAN(
-        tiny.backbone(), 3, image_size=64, tap=8, classifier_tap=8
-    )
+    model = models.FCAN(tiny.backbone(), 3, image_size=64, taps=(8, 8))
     localizer = recipe.stages[1]
     assert (localizer.optimizer, localizer.learning_rate) == ("rmsprop", 0.01)
     assert (localizer.batch_size, model.num_samples) == (512, 16)

@@ -52,7 +52,7 @@ def make():
     keras.utils.set_random_seed(0)
     model = FCAN(
         tiny.backbone(), 3, image_size=40, crop_size=24, part_sizes=(2,),
-        num_samples=7, tap=8, classifier_tap=8, moving_baseline=True)
+        num_samples=7, taps=(8, 8), moving_baseline=True)
     model.begin_stage("localizer")
     return model
 

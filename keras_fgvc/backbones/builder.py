@@ -12,7 +12,7 @@ def build(
     backbone: str | keras.Model,
     *,
     taps: tuple = (32,),
-    weights: str | None = None,
+    weights: str | None = "imagenet",
     batch_norm: str = "frozen",
     input_shape: tuple = (None, None, 3),
     batch_norm_momentum: float = 0.9,
@@ -31,13 +31,14 @@ def build(
             `keras.Model` with one image input (KerasHub backbones too).
         taps: strides (4, 8, 16 or 32) or layer names. A stride stands for
             the last feature map of that stride.
-        weights: None (random, default), "imagenet", or the path of a local
-            .weights.h5, .h5 or .keras file saved from the `keras.applications`
-            model of that name, with or without its top (a legacy .h5: with
-            1000 classes). None for a `keras.Model`, which brings its own.
+        weights: of a named backbone, "imagenet" (default; downloaded once),
+            None for random ones, or the path of a local .weights.h5, .h5 or
+            .keras file saved from the `keras.applications` model of that
+            name, with or without its top (a legacy .h5: with 1000 classes).
             A wide ResNet takes such a file saved from `wide_resnet`, or the
             .pth, .pt or .bin file of torchvision's or timm's model, and has
-            no "imagenet".
+            no "imagenet". A `keras.Model` brings its own: "imagenet" and None
+            leave them alone.
         batch_norm: "frozen" (default; right for small batches and short
             runs) or "train".
         input_shape: `(height, width, 3)`, sides may be None; named backbones
@@ -65,7 +66,7 @@ def build(
     import numpy as np
     from keras_fgvc import backbones
 
-    model = backbones.build("mobilenet_v2", taps=(8, 16))
+    model = backbones.build("mobilenet_v2", taps=(8, 16), weights=None)
     fine, coarse = model(np.zeros((1, 64, 64, 3), "uint8"))
     assert fine.shape == (1, 8, 8, 192)
     assert coarse.shape == (1, 4, 4, 576)
@@ -109,7 +110,7 @@ def clone_stem(
     ```python
     from keras_fgvc import backbones
 
-    backbone = backbones.build("mobilenet_v2")
+    backbone = backbones.build("mobilenet_v2", weights=None)
     stem = backbones.clone_stem(backbone, 4)
     assert stem.output.shape == (None, None, None, 144)
     ```
@@ -133,7 +134,7 @@ def clone(model: keras.Model, name: str) -> keras.Model:
     ```python
     from keras_fgvc import backbones
 
-    backbone = backbones.build("mobilenet_v2")
+    backbone = backbones.build("mobilenet_v2", weights=None)
     other = backbones.clone(backbone, "other")
     assert other.output.shape == backbone.output.shape
     ```
@@ -167,7 +168,9 @@ def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
     ```python
     from keras_fgvc import backbones
 
-    model = backbones.build("mobilenet_v2", batch_norm="train")
+    model = backbones.build(
+        "mobilenet_v2", weights=None, batch_norm="train"
+    )
     other = backbones.clone_batch_norm(model, "other")
     assert other.get_layer("Conv1") is model.get_layer("Conv1")
     assert other.get_layer("bn_Conv1") is not model.get_layer("bn_Conv1")
@@ -214,7 +217,7 @@ def _own_model(model, weights) -> keras.Model:
             f"keras.Model. Received: {model!r} "
             f"(of type {type(model).__name__})."
         )
-    if weights is not None:
+    if weights not in (None, "imagenet"):
         raise ValueError(
             "`weights` must be None where `backbone` is a keras.Model: load "
             "the weights into the model first. "

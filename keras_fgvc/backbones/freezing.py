@@ -36,7 +36,7 @@ def set_trainable(
     ```python
     from keras_fgvc import backbones
 
-    model = backbones.build("mobilenet_v2", taps=(16,))
+    model = backbones.build("mobilenet_v2", taps=(16,), weights=None)
     backbones.set_trainable(model, True)
     assert not model.get_layer("bn_Conv1").trainable
     ```

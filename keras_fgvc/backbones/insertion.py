@@ -40,7 +40,7 @@ def insert(model: keras.Model, layers: dict) -> keras.Model:
     from keras_fgvc import backbones
     from keras_fgvc.layers import DeepBilinearTransformation
 
-    backbone = backbones.build("mobilenet_v2", taps=(16, 32))
+    backbone = backbones.build("mobilenet_v2", taps=(16, 32), weights=None)
     backbone = backbones.insert(backbone, {16: DeepBilinearTransformation()})
     middle, last = backbone.output
     ```

@@ -63,7 +63,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
     ```python
     from keras_fgvc import backbones
 
-    backbone = backbones.build("mobilenet_v2", taps=(32,))
+    backbone = backbones.build("mobilenet_v2", taps=(32,), weights=None)
     stem = backbones.clone_stem(backbone, 4)
     assert backbones.copy_weights(backbone, stem) > 0
     ```

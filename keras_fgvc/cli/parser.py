@@ -156,7 +156,7 @@ REGISTER = _option("--register", "Python file with a method of your own")
 TRAIN = (
     "train a method by its recipe, or go on with it",
     "  keras-fgvc train --method elope --data photographs \\\n"
-    "      --backbone resnet50 --weights imagenet --workdir runs/birds\n\n"
+    "      --backbone resnet50 --workdir runs/birds\n\n"
     "After an interruption the same command goes on after the last\n"
     "finished epoch. The test split is looked at once, at the end.",
     _option("--data", "folder, .csv file or name of a data set", required=True),
@@ -173,7 +173,7 @@ TRAIN = (
             "such as mobilenet_v2 or inception_v3",
             default="resnet50",
         ),
-        _option("--weights", '"imagenet" or a file (default: random ones)'),
+        _option("--weights", 'file or "none": random', default="imagenet"),
         _flag("--baseline", "the plain network by the same recipe"),
         _option(
             "--arguments",

@@ -48,8 +48,11 @@ def _run(recipe, options):
             recipe,
             options.backbone,
             images.num_classes,
-            weights=options.weights,
+            weights=None if options.weights == "none" else options.weights,
         )
+    if is_chief:
+        origin = model.initial_weights or "its own"
+        print(f"{options.backbone} begins with {origin} weights.", flush=True)
     finished = _train(model, recipe, images, options, is_chief)
     if is_chief and not options.no_test:
         _test(model, recipe, images, options, finished)

@@ -48,7 +48,7 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     ```python
     from keras_fgvc import export, models
 
-    model = models.Baseline("mobilenet_v2", num_classes=2)
+    model = models.Baseline("mobilenet_v2", num_classes=2, weights=None)
     try:
         export.export_litert(
             model, "pets.tflite", class_names=("cat", "dog"), image_size=32

@@ -46,7 +46,7 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     ```python
     from keras_fgvc import export, models
 
-    model = models.Baseline("mobilenet_v2", num_classes=2)
+    model = models.Baseline("mobilenet_v2", num_classes=2, weights=None)
     try:
         export.export_onnx(
             model, "pets.onnx", class_names=("cat", "dog"), image_size=32

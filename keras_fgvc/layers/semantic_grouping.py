@@ -109,9 +109,9 @@ class SemanticGrouping(keras.layers.Layer):
         grouped = self.convolution(features)
         grouped = ops.relu(self.normalization(grouped, training=training))
         if return_loss:
-            return grouped, channel_grouping(grouped, self.groups)
+            return grouped, channel_grouping(grouped, groups=self.groups)
         if training and self.grouping_weight:
-            loss = ops.mean(channel_grouping(grouped, self.groups))
+            loss = ops.mean(channel_grouping(grouped, groups=self.groups))
             self.add_loss(self.grouping_weight * loss)
         return grouped
 

@@ -1,4 +1,10 @@
-"""Stateless loss functions, one idea per file."""
+"""Stateless loss functions, one idea per file.
+
+A loss with a target takes it first, as Keras's do: (target, prediction). It
+returns one value per image and works in `compile(loss=...)`; the target gets
+no gradient. Losses without a target take the prediction alone. Options are
+keyword-only.
+"""
 
 from keras_fgvc.losses.box_area_penalty import box_area_penalty
 from keras_fgvc.losses.box_overlap import box_overlap

@@ -9,7 +9,7 @@ from keras_fgvc.ops._precision import at_least_float32
 SMALLEST_OBJECT, SMALLEST_BOX = 1e-2, 1e-6
 
 
-def box_area_penalty(boxes, object_area, num_parts: float):
+def box_area_penalty(object_area, boxes, *, parts_per_object: float = 4.0):
     """Pulls each box towards the area of one part of the object.
 
     R_area, without which boxes grow until they show several parts. With |B|
@@ -29,19 +29,19 @@ def box_area_penalty(boxes, object_area, num_parts: float):
     boxes, whose sides are exponentials, then vanish for good.
 
     Args:
-        boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`.
         object_area: `(batch,)`, S as a share of the image, 0..1: the paper
             takes the foreground of the location heat map. No gradient reaches
             it. Below `SMALLEST_OBJECT` it counts as that.
-        num_parts: Number above 0, N; the paper has 4 for birds. It need not
-            be the number of boxes.
+        boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`.
+        parts_per_object: Number above 0, N. Defaults to 4, the paper's for
+            birds. It need not be the number of boxes.
 
     Returns:
         `(batch,)`, float32, at least 0.
 
     Raises:
         ValueError: If `boxes` is not `(batch, n, 4)`, `object_area` not
-            `(batch,)` or `num_parts` not positive.
+            `(batch,)` or `parts_per_object` not positive.
 
     Example:
 
@@ -50,15 +50,15 @@ def box_area_penalty(boxes, object_area, num_parts: float):
 
     boxes = [[[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 0.75]]]
     # Areas 1/4 and 1/8, a part has 1/8: 2 and 1 times as large.
-    box_area_penalty(boxes, [0.5], num_parts=4)  # [(log(2)^2 + 0) / 2]
+    box_area_penalty([0.5], boxes, parts_per_object=4)  # [(log(2)^2 + 0) / 2]
     ```
 
     A box below a millionth of the image counts as that and gets no gradient.
     """
-    if not 0 < num_parts < float("inf"):
+    if not 0 < parts_per_object < float("inf"):
         raise ValueError(
-            "`num_parts` must be a number above 0. "
-            f"Received: num_parts={num_parts}."
+            "`parts_per_object` must be a number above 0. "
+            f"Received: parts_per_object={parts_per_object}."
         )
     boxes = at_least_float32(boxes)
     check_shape("boxes", boxes.shape, (None, None, 4), "(batch, n, 4)")
@@ -66,7 +66,7 @@ def box_area_penalty(boxes, object_area, num_parts: float):
     expected = boxes.shape[:1]
     check_shape("object_area", object_area.shape, expected, "one an image")
     part = ops.stop_gradient(
-        ops.maximum(object_area, SMALLEST_OBJECT) / num_parts
+        ops.maximum(object_area, SMALLEST_OBJECT) / parts_per_object
     )
     area = ops.maximum(box_area(boxes), SMALLEST_BOX)  # (b, n)
     ratio = area / ops.expand_dims(part, 1)

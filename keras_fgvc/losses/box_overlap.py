@@ -9,7 +9,7 @@ from keras_fgvc.ops._precision import at_least_float32
 SMALLEST_AREA = 1e-12
 
 
-def box_overlap(boxes, weight: float = 1.0):
+def box_overlap(boxes, *, weight: float = 1.0):
     """Penalises boxes of one image that share area, pair by pair.
 
     R_IOU, which keeps two proposals from showing the same part. Like the dice
@@ -23,6 +23,9 @@ def box_overlap(boxes, weight: float = 1.0):
 
     Source: "Dual Attention Fusion" (DAF) for fine-grained image
     classification, section 3.7.1.
+
+    There is no target, so `compile(loss=...)` does not take it: use it in
+    `loss_terms`, or in a layer's `add_loss`.
 
     Args:
         boxes: `(batch, n, 4)`, `[y_min, x_min, y_max, x_max]`. An empty box

@@ -9,7 +9,7 @@ from keras_fgvc.ops.group_bilinear import check_groups
 NORM_EPSILON = 1e-8
 
 
-def channel_grouping(features, groups: int):
+def channel_grouping(features, *, groups: int):
     """Makes channels of one group respond at the same places, others elsewhere.
 
     The groups are contiguous blocks of channels, each of which comes to stand
@@ -29,6 +29,9 @@ def channel_grouping(features, groups: int):
     DBTNet's published code averages o over the batch before the square, and
     squares the loss once more. Ours is taken image by image, so that a batch
     spread over several devices has the loss of the whole, and is quadratic.
+
+    There is no target, so `compile(loss=...)` does not take it: use it in
+    `loss_terms`, or in a layer's `add_loss` as `SemanticGrouping` does.
 
     Args:
         features: `(batch, height, width, channels)`, all but the channels may

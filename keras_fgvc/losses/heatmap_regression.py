@@ -7,7 +7,7 @@ from keras_fgvc.ops._resizing import resize_maps
 TRANSITION = 1.0
 
 
-def heatmap_regression(heatmap, target):
+def heatmap_regression(target, heatmap):
     """Smooth L1 distance of each heat map to a target map.
 
     With d the difference of a cell to the target, resized bilinearly to the
@@ -25,8 +25,8 @@ def heatmap_regression(heatmap, target):
     "Fast R-CNN", ICCV 2015, https://arxiv.org/abs/1504.08083, eq. 3.
 
     Args:
-        heatmap: `(batch, height, width)`.
         target: `(batch, i, j)`, of any height and width.
+        heatmap: `(batch, height, width)`.
 
     Returns:
         `(batch,)`, in float32.
@@ -41,7 +41,7 @@ def heatmap_regression(heatmap, target):
     from keras_fgvc.losses import heatmap_regression
 
     heatmap = np.zeros((2, 14, 14), "float32")
-    heatmap_regression(heatmap, np.ones((2, 7, 7), "float32"))  # [0.5, 0.5]
+    heatmap_regression(np.ones((2, 7, 7), "float32"), heatmap)  # [0.5, 0.5]
     ```
     """
     heatmap = ops.cast(heatmap, "float32")

@@ -4,7 +4,7 @@ from keras_fgvc._checks import check_shape
 from keras_fgvc.ops._precision import at_least_float32
 
 
-def hint(student_features, teacher_features):
+def hint(teacher_features, student_features):
     """Draws a hidden layer of a student towards one of its teacher.
 
     With r(s) the student's features behind a regressor, a layer that gives
@@ -21,9 +21,10 @@ def hint(student_features, teacher_features):
     3.7.3, of which the text we hold has lost the formula.
 
     Args:
-        student_features: `(batch, ...)`, two axes or more, after the
-            regressor: a 1x1 convolution if the sizes agree.
-        teacher_features: Of the same shape. No gradient reaches them.
+        teacher_features: `(batch, ...)`, two axes or more. No gradient
+            reaches them.
+        student_features: Of the same shape, after the regressor: a 1x1
+            convolution if the sizes agree.
 
     Returns:
         `(batch,)`, float32, at least 0.
@@ -39,7 +40,7 @@ def hint(student_features, teacher_features):
     from keras_fgvc.losses import hint
 
     teacher = np.zeros((2, 14, 14, 64), "float32")
-    hint(teacher + 2.0, teacher)  # [2.0, 2.0]
+    hint(teacher, teacher + 2.0)  # [2.0, 2.0]
     ```
     """
     student = at_least_float32(student_features)

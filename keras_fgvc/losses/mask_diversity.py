@@ -16,6 +16,9 @@ def mask_diversity(masks):
     Source: "A Painless Attention Mechanism for Convolutional Neural
     Networks", 2018, https://openreview.net/forum?id=rJe7FW-Cb, section 3.2.
 
+    There is no target, so `compile(loss=...)` does not take it: use it in
+    `loss_terms`, or in a layer's `add_loss` as `SpatialSoftmaxAttention` does.
+
     Args:
         masks: `(batch, height, width, heads)`; batch, height and width may be
             unknown until the graph runs.

@@ -4,7 +4,7 @@ from keras_fgvc._checks import check_in_range, check_rank, check_shape
 from keras_fgvc.ops._precision import at_least_float32
 
 
-def pairwise_ranking(scores, confidences, margin: float = 1.0):
+def pairwise_ranking(confidences, scores, *, margin: float = 1.0):
     """Orders the scores of an image's proposals as their confidences are.
 
     What teaches a proposal network without boxes to learn from: proposals on
@@ -24,10 +24,10 @@ def pairwise_ranking(scores, confidences, margin: float = 1.0):
     ECCV 2018, https://arxiv.org/abs/1809.00287.
 
     Args:
-        scores: `(batch, n)`, of the proposal network.
         confidences: `(batch, n)`, the classifier's probability of the true
             class on each proposal, or its logarithm: only their order counts.
             No gradient reaches them: a comparison has none.
+        scores: `(batch, n)`, of the proposal network.
         margin: Number of at least 0, by how much a better proposal shall lead.
             Defaults to 1, NTS-Net's; DAF gives none.
 
@@ -45,7 +45,7 @@ def pairwise_ranking(scores, confidences, margin: float = 1.0):
     from keras_fgvc.losses import pairwise_ranking
 
     # The second is the better one, and leads by 0.25 only.
-    pairwise_ranking([[0.5, 0.75]], [[0.1, 0.9]])  # [1 - 0.25] = [0.75]
+    pairwise_ranking([[0.1, 0.9]], [[0.5, 0.75]])  # [1 - 0.25] = [0.75]
     ```
     """
     check_in_range("margin", margin, 0.0, float("inf"))

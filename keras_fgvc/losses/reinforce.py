@@ -4,7 +4,7 @@ from keras_fgvc._checks import check_rank, check_shape
 from keras_fgvc.ops._precision import at_least_float32
 
 
-def reinforce(log_probabilities, rewards):
+def reinforce(rewards, log_probabilities):
     """Makes rewarded actions more probable: the policy gradient as a loss.
 
     With K samples A_k, drawn from the policy p, and their rewards r_k:
@@ -22,8 +22,8 @@ def reinforce(log_probabilities, rewards):
     Connectionist Reinforcement Learning", 1992.
 
     Args:
-        log_probabilities: `(batch, samples)`; see `ops.log_probability`.
         rewards: `(batch, samples)`. No gradient reaches them.
+        log_probabilities: `(batch, samples)`; see `ops.log_probability`.
 
     Returns:
         `(batch,)`, float32.
@@ -39,7 +39,7 @@ def reinforce(log_probabilities, rewards):
     from keras_fgvc.losses import reinforce
 
     log_probabilities = np.log([[0.25, 0.5]])
-    reinforce(log_probabilities, [[1.0, 0.0]])  # [log(4) / 2] = [0.69]
+    reinforce([[1.0, 0.0]], log_probabilities)  # [log(4) / 2] = [0.69]
     ```
     """
     log_probabilities = at_least_float32(log_probabilities)

@@ -4,7 +4,7 @@ from keras_fgvc._checks import check_rank, check_shape
 from keras_fgvc.ops._precision import at_least_float32
 
 
-def soft_target(student_logits, teacher_logits, temperature: float = 4.0):
+def soft_target(teacher_logits, student_logits, *, temperature: float = 4.0):
     """Lets a student predict what a teacher predicts, unlikely classes too.
 
     With T the temperature, p the teacher's probabilities and q the student's:
@@ -24,9 +24,9 @@ def soft_target(student_logits, teacher_logits, temperature: float = 4.0):
     3.5 and 3.7.3.
 
     Args:
-        student_logits: `(batch, classes)`.
         teacher_logits: `(batch, classes)`. No gradient reaches them: a teacher
             that learns at the same time does not learn from its student.
+        student_logits: `(batch, classes)`.
         temperature: Number above 0, T. Defaults to 4, a usual value; DAF
             gives none.
 
@@ -46,7 +46,7 @@ def soft_target(student_logits, teacher_logits, temperature: float = 4.0):
     teacher = np.log([[0.5, 0.5]])
     student = np.log([[0.25, 0.75]])
     # 0.5 log(0.5 / 0.25) + 0.5 log(0.5 / 0.75)
-    soft_target(student, teacher, temperature=1.0)  # [0.14]
+    soft_target(teacher, student, temperature=1.0)  # [0.14]
     ```
     """
     if not 0 < temperature < float("inf"):

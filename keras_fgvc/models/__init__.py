@@ -7,6 +7,8 @@ from keras_fgvc.models.daf import DAF
 from keras_fgvc.models.elope import ELoPE
 from keras_fgvc.models.fcan import FCAN
 from keras_fgvc.models.painless_attention import PainlessAttention
+from keras_fgvc.models.phases import Phase
+from keras_fgvc.models.registry import register_method
 
 __all__ = [
     "DAF",
@@ -16,4 +18,6 @@ __all__ = [
     "ELoPE",
     "FineGrainedModel",
     "PainlessAttention",
+    "Phase",
+    "register_method",
 ]

@@ -1,4 +1,4 @@
-"""What the five methods share: losses by name, metrics, stages, config.
+"""What the five methods share: losses by name, metrics, phases, config.
 
 A method builds a functional graph from raw images to a dict of named outputs
 and says in `loss_terms` what it minimises; the standard `fit`, `evaluate`,
@@ -12,7 +12,16 @@ from keras import ops
 from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 from keras_fgvc.models._replicated import ReplicatedModel
-from keras_fgvc.models._saved_arguments import SavedArguments
+from keras_fgvc.models._saved_arguments import SavedArguments, keeps_arguments
+from keras_fgvc.models.phases import (
+    CLASSIFIER,
+    Phase,
+    check_phases,
+    check_terms,
+    enter,
+    find_phase,
+    first_phase,
+)
 
 
 class _Monitors:
@@ -42,10 +51,16 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     - `loss_weights` maps the name of each active loss term to its weight.
       Each term is shown by name in the progress bar and the history. After a
       change of it, `compile` again.
+    - The arguments of the subclass's constructor are attributes of the same
+      names, and its config: saving and loading needs nothing else.
+      `num_classes` is the base's; `weights` is left out, because a saved file
+      brings its own. `class Task(FineGrainedModel, keep_arguments=False)` is
+      a model that is never saved.
     - `initial_weights` tells where the backbone's weights came from, `None`
       where nobody said; `training.fit` notes it beside the run.
-    - `stages` names the phases of the method's training; `begin_stage(name)`
-      makes the model ready for one: what trains, what is minimised.
+    - `phases()` returns what the method's training does, by default one
+      phase that trains everything; `begin_stage(name)` makes the model ready
+      for one: what trains, what is minimised.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.
@@ -54,16 +69,20 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         **kwargs: `name` and the like, as for `keras.Model`.
     """
 
-    stages = ("classifier",)
+    def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if keep_arguments and "__init__" in vars(cls):
+            cls.__init__ = keeps_arguments(cls.__init__)
 
     def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.num_classes = num_classes
         self.loss_weights = {"cross_entropy": 1.0}
-        self.stage = self.stages[0]
+        self.stage = None
         self.initial_weights = None
         self._monitors = _Monitors()
-        self._argument_names = ()
+        self._minimised = None  # by the last phase, see `phases.enter`
+        self._frozen_norms = None
 
     def loss_terms(self, labels, outputs, training: bool) -> dict:
         """The terms of the loss, before their weights.
@@ -83,39 +102,48 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
             f"{type(self).__name__} must implement `loss_terms`."
         )
 
-    def begin_stage(self, name: str) -> None:
+    def phases(self) -> tuple:
+        """Returns what the method's training does, a `Phase` per stage.
+
+        It is called often, also while the model is being built: it only
+        describes, and changes nothing.
+        """
+        return (Phase(CLASSIFIER),)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages of training, those of `phases()` in order."""
+        return tuple(phase.name for phase in self.phases())
+
+    def begin_stage(self, name: str) -> Phase:
         """Makes the model ready for a stage of its training.
 
-        Sets what trains and what is minimised; `compile` afterwards.
+        Sets what trains and what is minimised; `compile` afterwards. Weights
+        of loss terms that you changed hold on until a phase minimises
+        something else.
 
         Args:
             name: One of `stages`.
 
+        Returns:
+            The `Phase` that was begun.
+
         Raises:
             ValueError: If the model has no such stage.
         """
-        if name not in self.stages:
-            raise ValueError(
-                f"{type(self).__name__} has the stages "
-                f"{', '.join(self.stages)}. Received: {name!r}."
-            )
-        self.stage = name
+        phase = find_phase(self, name)
+        if phase.begin is not None:
+            phase.begin()
+        self._enter(name)
+        return phase
 
-    def stage_task(self, stage, data, *, folder, load_size):
-        """What a stage trains and on what, if not the model on the images.
+    def _enter(self, name):
+        enter(self, find_phase(self, name))
 
-        Args:
-            stage: A `keras_fgvc.recipes.Stage`.
-            data: `keras_fgvc.data.LabeledImages`.
-            folder: Where files may be kept for this and later stages.
-            load_size: Side in pixels at which images are loaded.
-
-        Returns:
-            Pair of a `keras.Model` that shares what it trains with this one,
-            and of data with its `name`, `split_sizes` and `batches`.
-        """
-        del stage, folder, load_size
-        return self, data
+    def _enter_first_phase(self):
+        check_phases(self)
+        if self.stage is None:
+            enter(self, first_phase(self))
 
     def head_variables(self) -> list:
         """What trains behind the backbones.
@@ -223,6 +251,7 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         del x
         labels = _labels(y)
         terms = self.loss_terms(labels, y_pred, training)
+        check_terms(self, terms)
         total, count = 0.0, ops.shape(labels)[0]
         for name, weight in self.loss_weights.items():
             term = _mean_over_images(terms[name], sample_weight)

@@ -52,7 +52,8 @@ class Baseline(FineGrainedModel):
         dropout_rate: Share of pooled features dropped in training.
             Defaults to 0.
         tap: Stride or layer name of the feature map. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, see
             `keras_fgvc.backbones.build`.
         **kwargs: `name` and the like.
@@ -70,7 +71,7 @@ class Baseline(FineGrainedModel):
     ```python
     from keras_fgvc.models import Baseline
 
-    model = Baseline("mobilenet_v2", num_classes=200)
+    model = Baseline("mobilenet_v2", num_classes=200, weights=None)
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -83,7 +84,7 @@ class Baseline(FineGrainedModel):
         pooling: str = "average",
         dropout_rate: float = 0.0,
         tap=32,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         **kwargs,
     ):
@@ -111,15 +112,6 @@ class Baseline(FineGrainedModel):
         }
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
-
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            pooling=pooling,
-            dropout_rate=dropout_rate,
-            tap=tap,
-            batch_norm=batch_norm,
-        )
 
     def loss_terms(self, labels, outputs, training):
         return {"cross_entropy": cross_entropy(labels, outputs["logits"])}

@@ -6,6 +6,7 @@ import inspect
 import pathlib
 
 from keras_fgvc import models
+from keras_fgvc.models.phases import CLASSIFIER
 from keras_fgvc.models.registry import get_method
 from keras_fgvc.recipes import Recipe
 
@@ -14,7 +15,11 @@ GIVEN = ("backbone", "num_classes", "image_size", "weights")
 
 
 def build_model(
-    recipe: Recipe, backbone, num_classes: int, *, weights: str | None = None
+    recipe: Recipe,
+    backbone,
+    num_classes: int,
+    *,
+    weights: str | None = "imagenet",
 ):
     """The recipe's method on a backbone, with the recipe's arguments.
 
@@ -23,7 +28,8 @@ def build_model(
         backbone: A name of `keras_fgvc.backbones.available()` or any
             `keras.Model` with image input.
         num_classes: Integer, the number of classes.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
 
     Returns:
         A `keras_fgvc.models` model, not trained yet.
@@ -38,7 +44,7 @@ def build_model(
     from keras_fgvc import recipes, training
 
     recipe = recipes.get("elope-short").replace(arguments={"k": 2})
-    model = training.build_model(recipe, "mobilenet_v2", num_classes=4)
+    model = training.build_model(recipe, "mobilenet_v2", 4, weights=None)
     print(model.image_size, model.k)  # 224 2
     ```
     """
@@ -97,7 +103,7 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
     ```
     """
     stages = [stage.name for stage in recipe.stages]
-    if not set(stages) & set(models.Baseline.stages):
+    if CLASSIFIER not in stages:  # the one stage of `Baseline`
         raise ValueError(
             f"{recipe.name} has no stage for the plain network: its stages "
             f"are {', '.join(stages)}. Take the recipe of another method."
@@ -114,8 +120,10 @@ def baseline_recipe(recipe: Recipe) -> Recipe:
 
 def _origin(backbone, weights):
     """Describes the initial weights by name and checksum, not by path."""
-    if weights is None:  # a network that is given does not tell
-        return "random" if isinstance(backbone, str) else None
+    if not isinstance(backbone, str):
+        return None  # a network that is given does not tell
+    if weights is None:
+        return "random"
     path = pathlib.Path(weights)
     if not path.is_file():
         return weights

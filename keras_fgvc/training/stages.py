@@ -197,8 +197,9 @@ class _StageRun:
 
     def _prepare(self, data):
         """Sets what this stage trains; returns on what."""
-        self.whole.begin_stage(self.stage.name)
-        self.model, data = self.whole.stage_task(
+        phase = self.whole.begin_stage(self.stage.name)
+        self.model, data = phase.data(
+            self.whole,
             self.stage,
             data,
             folder=self.folder.parent / self._cache,

@@ -49,7 +49,7 @@ def make_strategy(name: str = "none", *, tpu: str = "local"):
     from keras_fgvc.training import make_strategy
 
     with make_strategy("none").scope():
-        model = Baseline("mobilenet_v2", num_classes=4)
+        model = Baseline("mobilenet_v2", num_classes=4, weights=None)
     ```
     """
     check_choice("name", name, STRATEGIES)

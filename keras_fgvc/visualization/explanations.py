@@ -85,7 +85,7 @@ def explain(
     from keras_fgvc import visualization
     from keras_fgvc.models import ELoPE
 
-    model = ELoPE("mobilenet_v2", num_classes=4, image_size=64)
+    model = ELoPE("mobilenet_v2", 4, image_size=64, weights=None)
     photos = np.random.randint(0, 256, (2, 96, 96, 3), "uint8")
     explanations = visualization.explain(model, photos)
     print(explanations[0].top[0].name, list(explanations[0].maps))

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_fgvc import backbones
+from keras_fgvc.backbones import weights as weight_files
 
 
 def outputs(model, images):
@@ -23,7 +24,7 @@ def own_model(name="own"):
 
 @pytest.fixture(scope="module")
 def mobilenet():
-    return backbones.build("mobilenet_v2", taps=(16,))
+    return backbones.build("mobilenet_v2", taps=(16,), weights=None)
 
 
 @pytest.fixture
@@ -55,7 +56,9 @@ def test_names_and_input(mobilenet):
 
 def test_weights_are_random_and_differ_between_builds():
     kernels = [
-        backbones.build("mobilenet_v2", taps=(4,)).get_weights()[0]
+        backbones.build("mobilenet_v2", taps=(4,), weights=None).get_weights()[
+            0
+        ]
         for _ in range(2)
     ]
     assert np.abs(kernels[0] - kernels[1]).max() > 0.01
@@ -75,7 +78,7 @@ def test_sequential_with_a_model_inside(images):
 
 
 def test_a_backbone_inside_a_model_saves_and_loads(tmp_path, images):
-    backbone = backbones.build("resnet50", taps=("conv1_relu",))
+    backbone = backbones.build("resnet50", taps=("conv1_relu",), weights=None)
     inputs = keras.Input((None, None, 3))
     x = layers.GlobalAveragePooling2D()(backbone(inputs))
     model = keras.Model(inputs, layers.Dense(3)(x))
@@ -90,7 +93,7 @@ def test_a_backbone_inside_a_model_saves_and_loads(tmp_path, images):
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_b0"])
 def test_stem_equals_the_backbone_and_is_independent(name, images):
-    backbone = backbones.build(name, taps=(4, 8))
+    backbone = backbones.build(name, taps=(4, 8), weights=None)
     for layer in backbone.layers:
         if isinstance(layer, layers.Normalization):
             layer.set_weights([np.full(3, 0.4), np.full(3, 0.1), np.array(1)])
@@ -167,7 +170,7 @@ def test_stem_follows_after_copy_weights(mobilenet, images):
 def test_runs_under_mixed_precision(images):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = backbones.build("mobilenet", taps=(4,))
+        model = backbones.build("mobilenet", taps=(4,), weights=None)
     finally:
         keras.config.set_dtype_policy("float32")
     features = model(images)
@@ -192,6 +195,17 @@ def test_a_model_without_a_graph_is_an_error():
         backbones.build(Subclassed())
 
 
+def test_a_named_backbone_has_imagenet_weights_by_default(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        weight_files, "load", lambda model, *words: asked.append(words)
+    )
+    backbones.build("mobilenet_v2")
+    backbones.build("mobilenet_v2", weights=None)
+    backbones.build(own_model(), taps=(8,))  # brings its own
+    assert asked == [("mobilenet_v2", "imagenet")]
+
+
 @pytest.mark.parametrize("shape", [(5,), (None, 3)])
 def test_a_model_without_an_image_input_is_an_error(shape):
     inputs = keras.Input(shape)
@@ -214,4 +228,6 @@ def test_a_model_without_an_image_input_is_an_error(shape):
 )
 def test_wrong_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
-        backbones.build(**{"backbone": "mobilenet_v2", **arguments})
+        backbones.build(
+            **{"backbone": "mobilenet_v2", "weights": None, **arguments}
+        )

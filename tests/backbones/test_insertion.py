@@ -54,11 +54,11 @@ def branching():
 BACKBONES = {
     "branching": (lambda: backbones.build(branching(), taps=(4, 8)), (4, 8)),
     "mobilenet_v2": (
-        lambda: backbones.build("mobilenet_v2", taps=(8, 16)),
+        lambda: backbones.build("mobilenet_v2", taps=(8, 16), weights=None),
         (8, 16),
     ),
     "resnet50": (
-        lambda: backbones.build("resnet50", taps=(8, 16)),
+        lambda: backbones.build("resnet50", taps=(8, 16), weights=None),
         ("conv2_block3_out", 8),
     ),
 }
@@ -195,7 +195,7 @@ def test_exports(tmp_path):
 
     added = block()
     result = backbones.insert(
-        backbones.build("mobilenet_v2", taps=(8,)), {8: added}
+        backbones.build("mobilenet_v2", taps=(8,), weights=None), {8: added}
     )
     wake(added)
     images = IMAGES.astype("float32")

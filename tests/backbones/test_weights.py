@@ -99,7 +99,7 @@ def test_a_missing_file_is_named():
 
 def test_own_model_takes_no_weights():
     with pytest.raises(ValueError, match="load the weights into the model"):
-        backbones.build(stock_model(include_top=False), weights="imagenet")
+        backbones.build(stock_model(include_top=False), weights="own.h5")
 
 
 def test_imagenet_without_a_network_says_what_to_do(monkeypatch):

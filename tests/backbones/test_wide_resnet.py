@@ -95,7 +95,7 @@ def test_files_of_wide_resnet_fit(
 
 @pytest.mark.parametrize("file", ["a.weights.h5", "a.keras"])
 def test_files_of_a_built_backbone_fit(file, small_entry, tmp_path, images):
-    built = backbones.build("wide_resnet50_2", taps=(8,))
+    built = backbones.build("wide_resnet50_2", taps=(8,), weights=None)
     if file == "a.keras":
         built.save(tmp_path / file)
     else:
@@ -110,7 +110,7 @@ def test_files_of_a_built_backbone_fit(file, small_entry, tmp_path, images):
 
 def test_stem_and_batch_norm_modes(small_entry, images):
     backbone = backbones.build(
-        "wide_resnet50_2", taps=(4, 8), batch_norm="train"
+        "wide_resnet50_2", taps=(4, 8), weights=None, batch_norm="train"
     )
     assert backbone.get_layer("layer2_1_bn3").momentum == 0.9
     assert backbone.get_layer("layer2_1_bn3").trainable
@@ -122,7 +122,7 @@ def test_stem_and_batch_norm_modes(small_entry, images):
         rtol=1e-5,
         atol=1e-5,
     )
-    frozen = backbones.build("wide_resnet50_2", taps=(8,))
+    frozen = backbones.build("wide_resnet50_2", taps=(8,), weights=None)
     assert not frozen.get_layer("layer2_1_bn3").trainable
 
 

@@ -252,8 +252,7 @@ def test_parts_are_told(photographs, tmp_path, names_file, capsys):
         image_size=48,
         crop_size=tiny.SIZE,
         part_sizes=(2, 3),
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
     )
     model.save(tmp_path / "fcan.keras")
     shutil.copy(photographs / "test" / "red" / "2.png", tmp_path / "a.png")

@@ -10,9 +10,11 @@ def test_the_plain_network_by_its_own_recipe(photographs, tmp_path, capsys):
     words = ["train", "--method=baseline", f"--data={photographs}"]
     words += [f"--workdir={tmp_path / 'run'}", "--backbone=mobilenet_v2"]
     words += ["--arguments=tap=8", "--image-size=32", "--batch-size=4"]
-    words += ["--epochs=1", "--quiet"]
+    words += ["--epochs=1", "--quiet", "--weights=none"]
     assert main([*words, "--precision=mixed_bfloat16"]) == 0
-    assert "test: 6 images, top-1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mobilenet_v2 begins with random weights." in printed
+    assert "test: 6 images, top-1" in printed
     run = training.open_run(tmp_path / "run")
     assert run.recipe.name == "baseline-short"
     assert isinstance(run.load_model(), models.Baseline)

@@ -34,7 +34,7 @@ MODELS = {
     "Baseline": lambda: Baseline(tiny.backbone(), 3, tap=8),
     "ELoPE": elope,
     "PainlessAttention": lambda: PainlessAttention(
-        tiny.backbone(), 3, attend_at=(4, 8), tap=8, num_heads=3
+        tiny.backbone(), 3, taps=(4, 8), tap=8, num_heads=3
     ),
     "Coarse2Fine": lambda: Coarse2Fine(
         tiny.backbone(), 3, image_size=SIZE, tap=8
@@ -45,8 +45,7 @@ MODELS = {
         image_size=SIZE,
         crop_size=24,
         part_sizes=(1, 2),
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
     ),
     "DAF": lambda: DAF(
         tiny.backbone(), 3, image_size=SIZE, taps=(4, 8), groups=11

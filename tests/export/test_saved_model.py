@@ -241,7 +241,7 @@ def test_baseline(tmp_path):
     "make",
     [
         lambda: PainlessAttention(
-            tiny.backbone(), 3, attend_at=(4, 8), tap=8, num_heads=3
+            tiny.backbone(), 3, taps=(4, 8), tap=8, num_heads=3
         ),
         lambda: FCAN(
             tiny.backbone(),
@@ -249,8 +249,7 @@ def test_baseline(tmp_path):
             image_size=tiny.SIZE,
             crop_size=24,
             part_sizes=(1, 2),
-            tap=8,
-            classifier_tap=8,
+            taps=(8, 8),
         ),
         lambda: DAF(
             tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11

@@ -64,7 +64,7 @@ def test_the_loss_is_the_groupings():
     assert layer.losses == []
     layer(FEATURES, training=True)
     grouped = layer.grouping(FEATURES, return_loss=True, training=True)[0]
-    expected = to_numpy(channel_grouping(grouped, 2))
+    expected = to_numpy(channel_grouping(grouped, groups=2))
     layer(FEATURES, training=True)
     assert len(layer.losses) == 1
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_a_loss_that_is_returned_is_not_added_as_well():
     np.testing.assert_array_equal(to_numpy(output), FEATURES)
     grouped = layer.grouping(FEATURES, training=True)
     np.testing.assert_allclose(
-        to_numpy(loss), to_numpy(channel_grouping(grouped, 2)), rtol=1e-5
+        to_numpy(loss), to_numpy(channel_grouping(grouped, groups=2)), rtol=1e-5
     )
 
 

@@ -54,7 +54,7 @@ def test_loss_in_training_only():
     layer(FEATURES)
     assert layer.losses == []
     grouped = layer(FEATURES, training=True)
-    expected = 0.25 * to_numpy(channel_grouping(grouped, 3)).mean()
+    expected = 0.25 * to_numpy(channel_grouping(grouped, groups=3)).mean()
     assert expected > 0.001
     np.testing.assert_allclose(to_numpy(layer.losses[0]), expected, rtol=1e-5)
 
@@ -71,7 +71,7 @@ def test_a_loss_that_is_returned_is_not_added_as_well():
     assert layer.losses == []
     assert loss.shape == (2,)
     np.testing.assert_allclose(
-        to_numpy(loss), to_numpy(channel_grouping(grouped, 3)), rtol=1e-5
+        to_numpy(loss), to_numpy(channel_grouping(grouped, groups=3)), rtol=1e-5
     )
 
 
@@ -92,7 +92,7 @@ def test_its_own_loss_makes_the_groups():
 
     def loss():
         grouped = layer(FEATURES, training=True)
-        return to_numpy(channel_grouping(grouped, 2)).mean()
+        return to_numpy(channel_grouping(grouped, groups=2)).mean()
 
     before = loss()
     model.fit(FEATURES, np.zeros(2), epochs=60, verbose=0)

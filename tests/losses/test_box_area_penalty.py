@@ -15,12 +15,12 @@ BOXES = np.concatenate([LOW, LOW + RNG.uniform(0.1, 0.5, (2, 3, 2))], axis=-1)
 OBJECT = np.array([0.3, 0.7])
 
 
-def reference(boxes, object_area, num_parts):
+def reference(boxes, object_area, parts_per_object):
     values = np.zeros(len(boxes))
     for b, image in enumerate(boxes):
         for y_min, x_min, y_max, x_max in image:
             area = (y_max - y_min) * (x_max - x_min)
-            ratio = area / (object_area[b] / num_parts)
+            ratio = area / (object_area[b] / parts_per_object)
             values[b] += np.log(ratio) ** 2 / len(image)
     return values
 
@@ -29,11 +29,13 @@ def to_numpy(tensor):
     return ops.convert_to_numpy(ops.cast(tensor, "float32"))
 
 
-@pytest.mark.parametrize("num_parts", [4, 2.5])
-def test_matches_a_loop(num_parts):
+@pytest.mark.parametrize("parts_per_object", [4, 2.5])
+def test_matches_a_loop(parts_per_object):
     @compiled
     def penalty(boxes, object_area):
-        return box_area_penalty(boxes, object_area, num_parts)
+        return box_area_penalty(
+            object_area, boxes, parts_per_object=parts_per_object
+        )
 
     found = penalty(
         ops.convert_to_tensor(BOXES, "float32"),
@@ -41,7 +43,7 @@ def test_matches_a_loop(num_parts):
     )
     np.testing.assert_allclose(
         to_numpy(found),
-        reference(BOXES, OBJECT, num_parts),
+        reference(BOXES, OBJECT, parts_per_object),
         **TOLERANCES["float32"],
     )
 
@@ -50,7 +52,7 @@ def test_zero_at_the_area_of_a_part_and_alike_to_both_sides():
     part, empty = [0.0, 0.5, 0.25, 1.0], [0.6, 0.6, 0.4, 0.9]  # 1/8 and 0
     half, twice = [0.0, 0.5, 0.25, 0.75], [0.0, 0.5, 0.5, 1.0]
     boxes = [[part, part], [half, half], [twice, twice], [empty, empty]]
-    found = to_numpy(box_area_penalty(boxes, [0.5] * 4, 4))
+    found = to_numpy(box_area_penalty([0.5] * 4, boxes, parts_per_object=4))
     expected = [0.0, np.log(2) ** 2, np.log(2) ** 2, np.log(8e-6) ** 2]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -62,7 +64,7 @@ def test_a_small_box_grows_back():
         half = ops.exp(log_side) / 2
         corners = [0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half]
         boxes = ops.reshape(ops.stack(corners, axis=-1), (1, 2, 4))
-        return ops.sum(box_area_penalty(boxes, [0.5], 4))
+        return ops.sum(box_area_penalty([0.5], boxes, parts_per_object=4))
 
     (slopes,) = gradient(value, np.log([0.002, 0.9]))
     # 2 log(area / part) of each, by two sides and over two boxes
@@ -71,10 +73,12 @@ def test_a_small_box_grows_back():
 
 
 def test_only_the_ratio_of_areas_counts():
-    expected = to_numpy(box_area_penalty(BOXES, OBJECT, 4))
+    expected = to_numpy(box_area_penalty(OBJECT, BOXES, parts_per_object=4))
     moved = 0.5 * BOXES[:, [2, 0, 1]] + 0.25
     np.testing.assert_allclose(
-        to_numpy(box_area_penalty(moved, OBJECT / 4, 4)), expected, rtol=1e-5
+        to_numpy(box_area_penalty(OBJECT / 4, moved, parts_per_object=4)),
+        expected,
+        rtol=1e-5,
     )
 
 
@@ -82,7 +86,7 @@ def test_gradient():
     weights = np.array([0.5, -2.0])
 
     def value(boxes):
-        values = box_area_penalty(boxes, OBJECT, 4)
+        values = box_area_penalty(OBJECT, boxes, parts_per_object=4)
         return ops.sum(ops.cast(weights, values.dtype) * values)
 
     check_gradient(value, BOXES, float32_on=("jax",))
@@ -90,7 +94,7 @@ def test_gradient():
 
 def test_no_gradient_reaches_the_object():
     def value(boxes, object_area):
-        return ops.sum(box_area_penalty(boxes, object_area, 4))
+        return ops.sum(box_area_penalty(object_area, boxes, parts_per_object=4))
 
     to_boxes, to_object = gradient(value, BOXES, OBJECT)
     assert np.all(to_boxes != 0)
@@ -98,11 +102,16 @@ def test_no_gradient_reaches_the_object():
 
 
 def test_no_object_counts_as_a_hundredth_of_the_image():
-    found = to_numpy(box_area_penalty(BOXES, [0.0, 0.005], 4))
-    expected = to_numpy(box_area_penalty(BOXES, [0.01, 0.01], 4))
+    found = to_numpy(box_area_penalty([0.0, 0.005], BOXES, parts_per_object=4))
+    expected = to_numpy(
+        box_area_penalty([0.01, 0.01], BOXES, parts_per_object=4)
+    )
     np.testing.assert_array_equal(found, expected)
     (slopes,) = gradient(
-        lambda boxes: ops.sum(box_area_penalty(boxes, [0.0, 0.0], 4)), BOXES
+        lambda boxes: ops.sum(
+            box_area_penalty([0.0, 0.0], boxes, parts_per_object=4)
+        ),
+        BOXES,
     )
     assert np.all(np.isfinite(slopes))
 
@@ -110,7 +119,10 @@ def test_no_object_counts_as_a_hundredth_of_the_image():
 def test_an_empty_box_has_no_gradient():
     empty = np.array([[[0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.4, 0.5]]])
     (slopes,) = gradient(
-        lambda boxes: ops.sum(box_area_penalty(boxes, [0.5], 4)), empty
+        lambda boxes: ops.sum(
+            box_area_penalty([0.5], boxes, parts_per_object=4)
+        ),
+        empty,
     )
     np.testing.assert_array_equal(slopes, 0.0)
 
@@ -118,7 +130,7 @@ def test_an_empty_box_has_no_gradient():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     boxes, object_area = ops.cast(BOXES, dtype), ops.cast(OBJECT, dtype)
-    found = box_area_penalty(boxes, object_area, 3)
+    found = box_area_penalty(object_area, boxes, parts_per_object=3)
     assert ops.dtype(found) == "float32"
     expected = reference(to_numpy(boxes), to_numpy(object_area), 3)
     np.testing.assert_allclose(
@@ -128,9 +140,11 @@ def test_half_precision(dtype):
 
 def test_errors():
     with pytest.raises(ValueError, match=r"`boxes` must have shape .*n, 4"):
-        box_area_penalty(BOXES[0], OBJECT, 4)
+        box_area_penalty(OBJECT, BOXES[0], parts_per_object=4)
     message = r"`object_area` must have shape \(2,\), one an image.*\(2, 1\)"
     with pytest.raises(ValueError, match=message):
-        box_area_penalty(BOXES, OBJECT[:, None], 4)
-    with pytest.raises(ValueError, match=r"`num_parts` must be .* above 0"):
-        box_area_penalty(BOXES, OBJECT, 0)
+        box_area_penalty(OBJECT[:, None], BOXES, parts_per_object=4)
+    with pytest.raises(
+        ValueError, match=r"`parts_per_object` must be .* above 0"
+    ):
+        box_area_penalty(OBJECT, BOXES, parts_per_object=0)

@@ -27,8 +27,8 @@ def descend(overlap_weight=1.0, area_weight=1.0, steps=500):
     """The boxes after plain gradient descent on their corners."""
 
     def loss(object_area, boxes):
-        overlap = box_overlap(boxes, overlap_weight)
-        area = box_area_penalty(boxes, object_area, NUM_PARTS)
+        overlap = box_overlap(boxes, weight=overlap_weight)
+        area = box_area_penalty(object_area, boxes, parts_per_object=NUM_PARTS)
         return overlap + area_weight * area
 
     corners = keras.layers.Embedding(2, BOXES[0].size)

@@ -29,7 +29,7 @@ def reference(heatmap, target):
 
 def test_against_a_plain_loop():
     np.testing.assert_allclose(
-        to_numpy(heatmap_regression(HEATMAP, TARGET)),
+        to_numpy(heatmap_regression(TARGET, HEATMAP)),
         reference(HEATMAP, TARGET),
         **TOLERANCES["float32"],
     )
@@ -37,13 +37,13 @@ def test_against_a_plain_loop():
 
 def test_zero_for_equal_maps_and_target_is_resized():
     constant = np.full((2, 7, 11), 1.5, "float32")
-    loss = heatmap_regression(np.full((2, 3, 5), 1.5, "float32"), constant)
+    loss = heatmap_regression(constant, np.full((2, 3, 5), 1.5, "float32"))
     np.testing.assert_allclose(to_numpy(loss), [0, 0], atol=1e-6)
 
 
 def test_gradient_is_the_clipped_difference_and_spares_the_target():
     def total(heatmap, target):
-        return ops.sum(heatmap_regression(heatmap, target))
+        return ops.sum(heatmap_regression(target, heatmap))
 
     found, to_target = gradient(total, HEATMAP, TARGET)
     expected = np.clip(HEATMAP - TARGET, -1, 1) / HEATMAP[0].size
@@ -52,15 +52,15 @@ def test_gradient_is_the_clipped_difference_and_spares_the_target():
 
 
 def test_half_precision_is_computed_in_float32():
-    loss = heatmap_regression(HEATMAP.astype("float16"), TARGET)
+    loss = heatmap_regression(TARGET, HEATMAP.astype("float16"))
     assert "float32" in str(loss.dtype)
 
 
 def test_wrong_shapes():
     with pytest.raises(ValueError, match="`heatmap` must have 3 axes"):
-        heatmap_regression(HEATMAP[0], TARGET)
+        heatmap_regression(TARGET, HEATMAP[0])
     with pytest.raises(ValueError, match="`target` must have 3 axes"):
-        heatmap_regression(HEATMAP, TARGET[..., None])
+        heatmap_regression(TARGET[..., None], HEATMAP)
 
 
 @pytest.mark.skipif(
@@ -74,7 +74,7 @@ def test_sizes_may_be_unknown_until_it_runs():
     larger = RNG.normal(size=(2, 7, 11)).astype("float32")
     small = tf.image.resize(larger[..., None], (3, 5))[..., 0].numpy()
     np.testing.assert_allclose(
-        loss(HEATMAP, larger),
+        loss(larger, HEATMAP),
         reference(HEATMAP, small),
         **TOLERANCES["float32"],
     )

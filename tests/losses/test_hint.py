@@ -33,8 +33,8 @@ def to_numpy(tensor):
 def test_matches_a_loop(shape):
     student, teacher = RNG.normal(size=(2, *shape))
     found = compiled(hint)(
-        ops.convert_to_tensor(student, "float32"),
         ops.convert_to_tensor(teacher, "float32"),
+        ops.convert_to_tensor(student, "float32"),
     )
     assert found.shape == (2,)
     np.testing.assert_allclose(
@@ -46,9 +46,9 @@ def test_zero_for_equal_features_and_the_same_for_a_larger_map():
     np.testing.assert_array_equal(to_numpy(hint(TEACHER, TEACHER)), 0.0)
     np.testing.assert_allclose(
         to_numpy(
-            hint(np.tile(STUDENT, (1, 3, 2, 1)), np.tile(TEACHER, (1, 3, 2, 1)))
+            hint(np.tile(TEACHER, (1, 3, 2, 1)), np.tile(STUDENT, (1, 3, 2, 1)))
         ),
-        to_numpy(hint(STUDENT, TEACHER)),
+        to_numpy(hint(TEACHER, STUDENT)),
         rtol=1e-5,
     )
 
@@ -58,7 +58,7 @@ def test_gradient():
     teacher = TEACHER[:, :2, :2]
 
     def value(student):
-        values = hint(student, teacher)
+        values = hint(teacher, student)
         return ops.sum(ops.cast(weights, values.dtype) * values)
 
     check_gradient(value, STUDENT[:, :2, :2], float32_on=("jax",))
@@ -66,7 +66,7 @@ def test_gradient():
 
 def test_no_gradient_reaches_the_teacher():
     def value(student, teacher):
-        return ops.sum(hint(student, teacher))
+        return ops.sum(hint(teacher, student))
 
     to_student, to_teacher = gradient(value, STUDENT, TEACHER)
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_no_gradient_reaches_the_teacher():
 def test_half_precision(dtype):
     student = ops.cast(300 * STUDENT, dtype)  # squares beyond float16
     teacher = ops.cast(300 * TEACHER, dtype)
-    found = hint(student, teacher)
+    found = hint(teacher, student)
     assert ops.dtype(found) == "float32"
     expected = reference(to_numpy(student), to_numpy(teacher))
     np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-5)
@@ -87,10 +87,10 @@ def test_half_precision(dtype):
 
 def test_errors():
     with pytest.raises(ValueError, match="`student_features` must have at le"):
-        hint(STUDENT[0, 0, 0], TEACHER[0, 0, 0])
+        hint(TEACHER[0, 0, 0], STUDENT[0, 0, 0])
     message = (
         r"`teacher_features` must have shape \(2, 3, 5, 7\), that of "
         r"`student_features` \(a regressor .*shape \(2, 3, 5, 1\)"
     )
     with pytest.raises(ValueError, match=message):
-        hint(STUDENT, TEACHER[..., :1])
+        hint(TEACHER[..., :1], STUDENT)

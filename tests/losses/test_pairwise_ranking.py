@@ -37,7 +37,7 @@ def to_numpy(tensor):
 def test_matches_a_loop(margin):
     @compiled
     def ranking(scores, confidences):
-        return pairwise_ranking(scores, confidences, margin)
+        return pairwise_ranking(confidences, scores, margin=margin)
 
     found = ranking(
         ops.convert_to_tensor(SCORES, "float32"),
@@ -53,20 +53,20 @@ def test_matches_a_loop(margin):
 def test_limits():
     # In order and a margin apart; equal scores; each pair a margin too late.
     scores = [[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]
-    found = pairwise_ranking(scores, [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+    found = pairwise_ranking([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]], scores)
     np.testing.assert_allclose(to_numpy(found), [0.0, 1.0], atol=1e-6)
-    found = pairwise_ranking([[3.0, 2.0]], [[0.1, 0.2]])
+    found = pairwise_ranking([[0.1, 0.2]], [[3.0, 2.0]])
     np.testing.assert_allclose(to_numpy(found), [2.0], rtol=1e-6)
 
 
 def test_no_pair_is_zero():
     for scores in (SCORES, SCORES[:, :1]):
         equal = np.full(scores.shape, 0.5)
-        found = to_numpy(pairwise_ranking(scores, equal))
+        found = to_numpy(pairwise_ranking(equal, scores))
         np.testing.assert_array_equal(found, 0.0)
         (slopes,) = gradient(
             lambda scores, equal=equal: ops.sum(
-                pairwise_ranking(scores, equal)
+                pairwise_ranking(equal, scores)
             ),
             scores,
         )
@@ -74,10 +74,10 @@ def test_no_pair_is_zero():
 
 
 def test_only_the_order_of_confidences_and_gaps_of_scores_count():
-    expected = to_numpy(pairwise_ranking(SCORES, CONFIDENCES))
+    expected = to_numpy(pairwise_ranking(CONFIDENCES, SCORES))
     order = RNG.permutation(5)
     found = pairwise_ranking(
-        SCORES[:, order] + 3, np.log(CONFIDENCES[:, order])
+        np.log(CONFIDENCES[:, order]), SCORES[:, order] + 3
     )
     np.testing.assert_allclose(
         to_numpy(found), expected, **TOLERANCES["float32"]
@@ -88,7 +88,7 @@ def test_gradient():
     weights = np.array([0.5, -2.0])
 
     def value(scores):
-        values = pairwise_ranking(scores, CONFIDENCES)
+        values = pairwise_ranking(CONFIDENCES, scores)
         return ops.sum(ops.cast(weights, values.dtype) * values)
 
     check_gradient(value, SCORES, float32_on=("jax",))
@@ -96,7 +96,7 @@ def test_gradient():
 
 def test_no_gradient_reaches_the_confidences():
     def value(scores, confidences):
-        return ops.sum(pairwise_ranking(scores, confidences))
+        return ops.sum(pairwise_ranking(confidences, scores))
 
     to_scores, to_confidences = gradient(value, SCORES, CONFIDENCES)
     assert np.any(to_scores != 0)
@@ -106,7 +106,7 @@ def test_no_gradient_reaches_the_confidences():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     scores, confidences = ops.cast(SCORES, dtype), ops.cast(CONFIDENCES, dtype)
-    found = pairwise_ranking(scores, confidences)
+    found = pairwise_ranking(confidences, scores)
     assert ops.dtype(found) == "float32"
     expected = reference(to_numpy(scores), to_numpy(confidences))
     np.testing.assert_allclose(
@@ -116,9 +116,9 @@ def test_half_precision(dtype):
 
 def test_errors():
     with pytest.raises(ValueError, match="`scores` must have 2 axes"):
-        pairwise_ranking(SCORES[0], CONFIDENCES[0])
+        pairwise_ranking(CONFIDENCES[0], SCORES[0])
     message = r"`confidences` must have shape \(2, 5\), that of `scores`"
     with pytest.raises(ValueError, match=message):
-        pairwise_ranking(SCORES, CONFIDENCES[:, :1])
+        pairwise_ranking(CONFIDENCES[:, :1], SCORES)
     with pytest.raises(ValueError, match="`margin` must be between 0"):
-        pairwise_ranking(SCORES, CONFIDENCES, margin=-0.5)
+        pairwise_ranking(CONFIDENCES, SCORES, margin=-0.5)

@@ -59,15 +59,15 @@ def sampled_gradients(num_samples):
 
     # XLA would fold the draws if they were constants: all are arguments.
     def total(scores, drawn, rewards):
-        return ops.sum(reinforce(log_probability(scores, drawn), rewards))
+        return ops.sum(reinforce(rewards, log_probability(scores, drawn)))
 
     return gradient(total, scores, drawn.astype("float64"), rewards)[0]
 
 
 def test_matches_a_loop():
     values = compiled(reinforce)(
-        ops.convert_to_tensor(LOGS.astype("float32")),
         ops.convert_to_tensor(REWARDS.astype("float32")),
+        ops.convert_to_tensor(LOGS.astype("float32")),
     )
     np.testing.assert_allclose(
         to_numpy(values), reference(LOGS, REWARDS), **TOLERANCES["float32"]
@@ -75,17 +75,17 @@ def test_matches_a_loop():
 
 
 def test_limits():
-    nothing = to_numpy(reinforce(LOGS, 0 * REWARDS))
+    nothing = to_numpy(reinforce(0 * REWARDS, LOGS))
     np.testing.assert_array_equal(nothing, 0.0)
-    likelihood = to_numpy(reinforce(LOGS, 0 * REWARDS + 1))
+    likelihood = to_numpy(reinforce(0 * REWARDS + 1, LOGS))
     np.testing.assert_allclose(likelihood, -LOGS.mean(1), rtol=1e-6)
 
 
 def test_samples_have_no_order_and_rewards_scale():
-    expected = to_numpy(reinforce(LOGS, REWARDS))
+    expected = to_numpy(reinforce(REWARDS, LOGS))
     order = RNG.permutation(7)
     np.testing.assert_allclose(
-        to_numpy(reinforce(LOGS[:, order], 4 * REWARDS[:, order])),
+        to_numpy(reinforce(4 * REWARDS[:, order], LOGS[:, order])),
         4 * expected,
         **TOLERANCES["float32"],
     )
@@ -95,7 +95,7 @@ def test_gradient():
     weights = np.array([0.5, -2.0])
 
     def value(logs):
-        values = reinforce(logs, REWARDS)
+        values = reinforce(REWARDS, logs)
         return ops.sum(values * ops.cast(weights, values.dtype))
 
     check_gradient(value, LOGS, float32_on=("jax",))
@@ -103,7 +103,7 @@ def test_gradient():
 
 def test_no_gradient_reaches_the_rewards():
     def total(logs, rewards):
-        return ops.sum(reinforce(logs, rewards))
+        return ops.sum(reinforce(rewards, logs))
 
     to_logs, to_rewards = gradient(total, LOGS, REWARDS)
     np.testing.assert_allclose(to_logs, -REWARDS / 7, rtol=1e-6)
@@ -140,7 +140,7 @@ def test_samples_without_reward_add_nothing():
     def slopes(locations):
         def total(scores):
             return ops.sum(
-                reinforce(log_probability(scores, locations), rewards)
+                reinforce(rewards, log_probability(scores, locations))
             )
 
         return gradient(total, scores)[0]
@@ -152,7 +152,7 @@ def test_samples_without_reward_add_nothing():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     logs, rewards = ops.cast(LOGS, dtype), ops.cast(REWARDS, dtype)
-    values = reinforce(logs, rewards)
+    values = reinforce(rewards, logs)
     assert ops.dtype(values) == "float32"
     expected = reference(
         *(to_numpy(ops.cast(x, "float32")) for x in (logs, rewards))
@@ -164,10 +164,10 @@ def test_half_precision(dtype):
 
 def test_errors():
     with pytest.raises(ValueError, match="`log_probabilities` must have 2"):
-        reinforce(LOGS[0], REWARDS[0])
+        reinforce(REWARDS[0], LOGS[0])
     message = (
         r"`rewards` must have shape \(2, 7\), that of `log_probabilities`. "
         r"Received: shape \(2, 1\)"
     )
     with pytest.raises(ValueError, match=message):
-        reinforce(LOGS, REWARDS[:, :1])
+        reinforce(REWARDS[:, :1], LOGS)

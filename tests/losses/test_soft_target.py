@@ -38,7 +38,7 @@ def to_numpy(tensor):
 def test_matches_a_loop(temperature):
     @compiled
     def loss(student, teacher):
-        return soft_target(student, teacher, temperature)
+        return soft_target(teacher, student, temperature=temperature)
 
     found = loss(
         ops.convert_to_tensor(STUDENT, "float32"),
@@ -52,13 +52,13 @@ def test_matches_a_loop(temperature):
 
 
 def test_zero_where_both_agree_up_to_a_constant():
-    found = soft_target(TEACHER + 2.5, TEACHER)
+    found = soft_target(TEACHER, TEACHER + 2.5)
     np.testing.assert_allclose(to_numpy(found), 0.0, atol=1e-5)
 
 
 def test_hot_it_is_half_the_squared_distance_of_centred_logits():
     """Hinton et al., section 2.1: at a high T logits are matched."""
-    found = to_numpy(soft_target(STUDENT, TEACHER, temperature=1000.0))
+    found = to_numpy(soft_target(TEACHER, STUDENT, temperature=1000.0))
     gap = STUDENT - TEACHER
     gap = gap - gap.mean(axis=1, keepdims=True)
     # Rounding of probabilities near 1/5, times T^2.
@@ -69,8 +69,8 @@ def test_hot_it_is_half_the_squared_distance_of_centred_logits():
 def test_classes_have_no_order():
     order = RNG.permutation(5)
     np.testing.assert_allclose(
-        to_numpy(soft_target(STUDENT[:, order], TEACHER[:, order])),
-        to_numpy(soft_target(STUDENT, TEACHER)),
+        to_numpy(soft_target(TEACHER[:, order], STUDENT[:, order])),
+        to_numpy(soft_target(TEACHER, STUDENT)),
         **TOLERANCES["float32"],
     )
 
@@ -79,7 +79,7 @@ def test_gradient():
     weights = np.array([0.5, -2.0, 1.0])
 
     def value(student):
-        values = soft_target(student, TEACHER)
+        values = soft_target(TEACHER, student)
         return ops.sum(ops.cast(weights, values.dtype) * values)
 
     check_gradient(value, STUDENT, float32_on=("jax",))
@@ -87,7 +87,7 @@ def test_gradient():
 
 def test_gradient_is_that_of_the_soft_cross_entropy_and_the_students_alone():
     def value(student, teacher):
-        return ops.sum(soft_target(student, teacher, temperature=2.0))
+        return ops.sum(soft_target(teacher, student, temperature=2.0))
 
     to_student, to_teacher = gradient(value, STUDENT, TEACHER)
     for b in range(3):
@@ -103,18 +103,18 @@ def test_sure_logits_stay_finite():
     sure = np.array([[1000.0, 0.0, -1000.0]])
 
     def value(student, teacher):
-        return ops.sum(soft_target(student, teacher, temperature=1.0))
+        return ops.sum(soft_target(teacher, student, temperature=1.0))
 
     slopes, _ = gradient(value, -sure, sure)
     assert np.all(np.isfinite(slopes))
-    found = to_numpy(soft_target(-sure, sure, temperature=1.0))
+    found = to_numpy(soft_target(sure, -sure, temperature=1.0))
     np.testing.assert_allclose(found, [2000.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     student, teacher = ops.cast(STUDENT, dtype), ops.cast(TEACHER, dtype)
-    found = soft_target(student, teacher)
+    found = soft_target(teacher, student)
     assert ops.dtype(found) == "float32"
     expected = reference(to_numpy(student), to_numpy(teacher), 4.0)
     np.testing.assert_allclose(
@@ -124,9 +124,9 @@ def test_half_precision(dtype):
 
 def test_errors():
     with pytest.raises(ValueError, match="`student_logits` must have 2 axes"):
-        soft_target(STUDENT[0], TEACHER[0])
+        soft_target(TEACHER[0], STUDENT[0])
     message = r"`teacher_logits` must have shape \(3, 5\), that of `student"
     with pytest.raises(ValueError, match=message):
-        soft_target(STUDENT, TEACHER[:, :1])
+        soft_target(TEACHER[:, :1], STUDENT)
     with pytest.raises(ValueError, match=r"`temperature` must be .* above 0"):
-        soft_target(STUDENT, TEACHER, temperature=0.0)
+        soft_target(TEACHER, STUDENT, temperature=0.0)

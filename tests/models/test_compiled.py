@@ -18,10 +18,15 @@ SIZED = {"image_size": tiny.SIZE, "tap": 8}
 METHODS = {
     "Baseline": (Baseline, {"tap": 8}),
     "ELoPE": (ELoPE, {**SIZED, "embedding_dim": 7}),
-    "PainlessAttention": (PainlessAttention, {"attend_at": (4, 8), "tap": 8}),
+    "PainlessAttention": (PainlessAttention, {"taps": (4, 8), "tap": 8}),
     "FCAN": (
         FCAN,
-        {**SIZED, "crop_size": 24, "part_sizes": (2,), "classifier_tap": 8},
+        {
+            "image_size": tiny.SIZE,
+            "crop_size": 24,
+            "part_sizes": (2,),
+            "taps": (8, 8),
+        },
     ),
     "Coarse2Fine": (Coarse2Fine, {**SIZED, "num_maps": 2}),
     "DAF": (

@@ -1,8 +1,7 @@
 import pytest
 
 from keras_fgvc import models, recipes
-from keras_fgvc.models import FineGrainedModel, registry
-from keras_fgvc.models.registry import register_method
+from keras_fgvc.models import FineGrainedModel, register_method, registry
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ DATA = tiny.labeled_images(13, 7)
 ARGUMENTS = {
     "Baseline": {"tap": 8, "batch_norm": "train"},
     "ELoPE": {"image_size": tiny.SIZE, "embedding_dim": 7, "tap": 8},
-    "PainlessAttention": {"attend_at": (4, 8), "tap": 8},
+    "PainlessAttention": {"taps": (4, 8), "tap": 8},
     # One map: there is nothing to choose.
     "Coarse2Fine": {"image_size": tiny.SIZE, "tap": 8, "num_maps": 1},
     "WS-DAN": {
@@ -44,8 +44,7 @@ ARGUMENTS = {
         "crop_size": 16,
         "part_sizes": (1, 2),
         "num_samples": 3,
-        "tap": 8,
-        "classifier_tap": 8,
+        "taps": (8, 8),
     },
 }
 RECIPES = {

@@ -22,7 +22,7 @@ def painless():
         image_size=tiny.SIZE, load_size=tiny.SIZE, batch_size=4
     )
     model = models.PainlessAttention(
-        tiny.backbone(), tiny.NUM_CLASSES, attend_at=(4, 8), tap=8
+        tiny.backbone(), tiny.NUM_CLASSES, taps=(4, 8), tap=8
     )
     return model, recipe.with_epochs(classifier=2)
 
@@ -65,8 +65,7 @@ def fcan(rounds=1):
         crop_size=16,
         part_sizes=(1, 2),
         num_samples=3,
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
     )
     return model, recipe.replace(stages=stages).with_rounds(rounds)
 

@@ -68,9 +68,7 @@ def test_head_learns_ten_times_as_fast_and_only_it():
     for head_rate in (1.0, 10.0):
         keras.utils.set_random_seed(0)
         keras.backend.clear_session()
-        model = PainlessAttention(
-            tiny.backbone(), 3, attend_at=("re_lu_2",), tap=8
-        )
+        model = PainlessAttention(tiny.backbone(), 3, taps=("re_lu_2",), tap=8)
         stage = Stage("classifier", 1, 0.03, head_rate=head_rate)
         model.compile(make_optimizer(stage, 1, model))
         before = [w.numpy() for w in model.trainable_variables]
@@ -94,7 +92,7 @@ def test_one_name_on_both_sides_of_the_backbones_end():
     model = PainlessAttention(
         keras.Model(image, x),
         3,
-        attend_at=("network_logits",),
+        taps=("network_logits",),
         tap="network_logits",
     )
     stage = Stage("classifier", 1, 1e-3, head_rate=10.0)

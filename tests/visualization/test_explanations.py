@@ -118,7 +118,7 @@ def test_coarse2fine(augment):
 
 def test_painless_attention():
     model = build(
-        PainlessAttention, attend_at=(4, 8), num_heads=3, tap=8, mask="sigmoid"
+        PainlessAttention, taps=(4, 8), num_heads=3, tap=8, mask="sigmoid"
     )
     for weight in model.get_layer("heads").weights:  # the gates start equal
         if "gate" in weight.name:
@@ -147,8 +147,7 @@ def test_fcan(regions):
         image_size=40,
         crop_size=24,
         part_sizes=(1, 2),
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
         regions=regions,
     )
     found, outputs = explained(model)

@@ -32,7 +32,6 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
-from keras_fgvc.data import UpsamplingPairs
 from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
 from keras_fgvc.models._classification import (
     check_model_arguments,
@@ -41,8 +40,8 @@ from keras_fgvc.models._classification import (
 )
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.coarse2fine import graph
+from keras_fgvc.models.coarse2fine.phases import make_phases
 from keras_fgvc.models.coarse2fine.recipes import RECIPES
-from keras_fgvc.models.coarse2fine.tasks import UpsamplerTask
 from keras_fgvc.models.registry import register_method
 
 PREDICTIONS = ("both", "coarse", "fine")
@@ -90,7 +89,8 @@ class Coarse2Fine(FineGrainedModel):
         threshold: Share of the heat map's range that the object's box holds.
             Defaults to 0.3; the paper does not say.
         tap: Stride or layer name of the map. Defaults to 16, the paper's.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of each look by itself.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
@@ -110,12 +110,12 @@ class Coarse2Fine(FineGrainedModel):
     ```python
     from keras_fgvc.models import Coarse2Fine
 
-    model = Coarse2Fine("mobilenet_v2", num_classes=200, image_size=96)
+    model = Coarse2Fine(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
-
-    stages = ("upsampler", "classifier")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Coarse2Fine(FineGrainedModel):
         normalize_centers: bool = False,
         threshold: float = 0.3,
         tap=16,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,
@@ -194,42 +194,17 @@ class Coarse2Fine(FineGrainedModel):
         self.upsampler = upsampler
         self._named_outputs = outputs
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            image_size=image_size,
-            num_maps=num_maps,
-            orthogonal=orthogonal,
-            standardize_maps=standardize_maps,
-            pooling=pooling,
-            scale=scale,
-            augment=augment,
-            predict_with=predict_with,
-            center_weight=center_weight,
-            center_rate=center_rate,
-            normalize_centers=normalize_centers,
-            threshold=threshold,
-            tap=tap,
-            batch_norm=batch_norm,
-            seed=seed,
-        )
-        self._prepare_training(parts.shape)
-
-    def _prepare_training(self, parts_shape):
         self.center_loss = AttentionCenterLoss(
-            self.num_classes,
-            rate=self.center_rate,
-            normalize=self.normalize_centers,
+            num_classes,
+            rate=center_rate,
+            normalize=normalize_centers,
             name="center_loss",
         )
-        self.center_loss.build(parts_shape)
-        self.loss_weights = {"coarse": 1.0, "fine": 1.0}
-        if self.augment == "crop_drop":
-            self.stages = ("classifier",)
-            self.loss_weights = {"coarse": 1 / 3, "fine": 2 / 3}
-        if self.center_weight:
-            self.loss_weights["centers"] = self.center_weight
-        self.begin_stage("classifier")
+        self.center_loss.build(parts.shape)
+
+    def phases(self):
+        """See `FineGrainedModel.phases`."""
+        return make_phases(self)
 
     def loss_terms(self, labels, outputs, training):
         coarse, fine = outputs["coarse_logits"], outputs["fine_logits"]
@@ -260,26 +235,6 @@ class Coarse2Fine(FineGrainedModel):
     def feature_extractors(self) -> list:
         """See `FineGrainedModel.feature_extractors`; one for each look."""
         return [self.features, self.second_features]
-
-    def begin_stage(self, name):
-        """See `FineGrainedModel.begin_stage`."""
-        super().begin_stage(name)
-        pretraining = name == "upsampler"
-        for layer in self.layers:
-            backbones.set_trainable(layer, not pretraining, batch_norm="train")
-        # Without a mask of the image nothing would teach it.
-        self.upsampler.trainable = self.augment == "highlight"
-        backbones.set_trainable(
-            self.features, not pretraining, batch_norm=self.batch_norm
-        )
-
-    def stage_task(self, stage, data, **where):
-        """See `FineGrainedModel.stage_task`."""
-        if stage.name != "upsampler":
-            return self, data
-        return UpsamplerTask(self.upsampler), UpsamplingPairs(
-            stage.num_examples, factor=self.upsampler.factor
-        )
 
     def coarse_model(self) -> keras.Model:
         """The first look alone, at half the cost, on the same weights.

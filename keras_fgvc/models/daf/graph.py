@@ -84,7 +84,7 @@ class Hint(keras.layers.Layer):
         self.regressor.build(student_shape)
 
     def call(self, student, teacher):
-        return losses.hint(self.regressor(student), teacher)
+        return losses.hint(teacher, self.regressor(student))
 
     def compute_output_shape(self, student_shape, teacher_shape):
         return (student_shape[0],)

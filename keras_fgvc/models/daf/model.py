@@ -39,6 +39,7 @@ from keras_fgvc.layers import ProposalViews
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.daf import graph, terms
+from keras_fgvc.models.daf.phases import make_phases
 from keras_fgvc.models.daf.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
@@ -91,7 +92,8 @@ class DAF(FineGrainedModel):
         taps: Strides or layer names of the maps that parts are sought on,
             from fine to coarse; the last one is classified. Defaults to
             `(8, 16, 32)`.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
@@ -112,7 +114,9 @@ class DAF(FineGrainedModel):
     ```python
     from keras_fgvc.models import DAF
 
-    model = DAF("mobilenet_v2", num_classes=200, image_size=96)
+    model = DAF(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -136,7 +140,7 @@ class DAF(FineGrainedModel):
         blur_sigma: float = 0.03,
         iou_threshold: float = 0.25,
         taps: tuple = (8, 16, 32),
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,
@@ -190,42 +194,17 @@ class DAF(FineGrainedModel):
         self.student_head = student_head
         self._named_outputs = outputs
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            image_size=image_size,
-            num_parts=num_parts,
-            parts_per_object=parts_per_object,
-            heatmap=heatmap,
-            teacher=teacher,
-            distill=distill,
-            predict_with=predict_with,
-            temperature=temperature,
-            groups=groups,
-            term_weights=term_weights,
+        self.views = ProposalViews(
             noise_stddev=noise_stddev,
             blur_sigma=blur_sigma,
-            iou_threshold=iou_threshold,
-            taps=taps,
-            batch_norm=batch_norm,
             seed=seed,
-        )
-        self._prepare_training()
-
-    def _prepare_training(self):
-        self.views = ProposalViews(
-            noise_stddev=self.noise_stddev,
-            blur_sigma=self.blur_sigma,
-            seed=self.seed,
             dtype="float32",
             name="views",
         )
-        weights = terms.default_weights(self.teacher, self.distill)
-        for name, weight in (self.term_weights or {}).items():
-            check_choice("term_weights", name, tuple(weights))
-            check_in_range(f"term_weights[{name!r}]", weight, 0.0, float("inf"))
-            weights[name] = weight
-        self.loss_weights = {n: w for n, w in weights.items() if w}
+
+    def phases(self):
+        """See `FineGrainedModel.phases`."""
+        return make_phases(self)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -28,7 +28,7 @@ def ranking(model, labels, outputs):
         ops.softmax(logits, axis=-1) * ops.expand_dims(own, 1),
         axis=-1,
     )
-    return losses.pairwise_ranking(outputs["part_scores"], confidences)
+    return losses.pairwise_ranking(confidences, outputs["part_scores"])
 
 
 def overlap(model, labels, outputs):
@@ -43,12 +43,16 @@ def area(model, labels, outputs):
         shares = ops.mean(foreground(heatmaps), axis=(1, 2))
     else:
         shares = ops.ones_like(boxes[:, 0, 0])
-    return losses.box_area_penalty(boxes, shares, model.parts_per_object)
+    return losses.box_area_penalty(
+        shares, boxes, parts_per_object=model.parts_per_object
+    )
 
 
 def soft_target(model, labels, outputs):
     return losses.soft_target(
-        outputs["student_logits"], outputs["teacher_logits"], model.temperature
+        outputs["teacher_logits"],
+        outputs["student_logits"],
+        temperature=model.temperature,
     )
 
 

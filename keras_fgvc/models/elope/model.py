@@ -37,16 +37,9 @@ from keras_fgvc.models._classification import (
 )
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.elope import graph as elope_graph
+from keras_fgvc.models.elope.phases import make_phases
 from keras_fgvc.models.elope.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
-
-# What each stage minimises; "embedding" gets the model's own weight.
-STAGE_TERMS = {
-    "classifier": ("cross_entropy", "embedding"),
-    "localizer": ("heatmap",),
-    "crops": ("cross_entropy", "embedding"),
-    "weighted": ("cross_entropy", "embedding"),
-}
 
 
 @register_method("elope", recipes=RECIPES)
@@ -86,7 +79,8 @@ class ELoPE(FineGrainedModel):
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         **kwargs: `name` and the like.
 
@@ -105,12 +99,12 @@ class ELoPE(FineGrainedModel):
     ```python
     from keras_fgvc.models import ELoPE
 
-    model = ELoPE("mobilenet_v2", num_classes=200, image_size=96)
+    model = ELoPE(
+        "mobilenet_v2", num_classes=200, image_size=96, weights=None
+    )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
-
-    stages = tuple(STAGE_TERMS)
 
     def __init__(
         self,
@@ -129,7 +123,7 @@ class ELoPE(FineGrainedModel):
         localize: bool = True,
         threshold: float = 0.3,
         tap=32,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         **kwargs,
     ):
@@ -166,42 +160,19 @@ class ELoPE(FineGrainedModel):
         self.features = features
         self.localizer = localizer
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            image_size=image_size,
-            pooling=pooling,
-            k=k,
-            embedding_dim=embedding_dim,
-            embedding_weight=embedding_weight,
-            mean_rate=mean_rate,
+        self.embedding_loss = ClassMeanEmbeddingLoss(
+            num_classes,
+            rate=mean_rate,
             between_weight=between_weight,
             margin=margin,
             renormalize=renormalize,
-            localize=localize,
-            threshold=threshold,
-            tap=tap,
-            batch_norm=batch_norm,
-        )
-        self._prepare_training()
-
-    def _prepare_training(self):
-        self.embedding_loss = ClassMeanEmbeddingLoss(
-            self.num_classes,
-            rate=self.mean_rate,
-            between_weight=self.between_weight,
-            margin=self.margin,
-            renormalize=self.renormalize,
             name="embedding_loss",
         )
-        self.embedding_loss.build((None, self.embedding_dim))
-        missing = set()
-        if not self.localize:
-            missing |= {"localizer", "crops"}
-        if self.pooling != "k_max":
-            missing |= {"weighted"}
-        self.stages = tuple(s for s in STAGE_TERMS if s not in missing)
-        self._set_up("classifier")
+        self.embedding_loss.build((None, embedding_dim))
+
+    def phases(self):
+        """See `FineGrainedModel.phases`."""
+        return make_phases(self)
 
     def loss_terms(self, labels, outputs, training):
         terms = {}
@@ -213,19 +184,9 @@ class ELoPE(FineGrainedModel):
             )
         if "heatmap" in self.loss_weights:
             terms["heatmap"] = heatmap_regression(
-                outputs["heatmap"], outputs["mean_activation"]
+                outputs["mean_activation"], outputs["heatmap"]
             )
         return terms
-
-    def begin_stage(self, name):
-        """See `FineGrainedModel.begin_stage`."""
-        super().begin_stage(name)
-        self._set_up(name)
-        if self.localizer is None:
-            return
-        if name == "localizer":
-            backbones.copy_weights(self.features, self.localizer.stem)
-        self.localizer.enable(name in ("crops", "weighted"))
 
     def set_threshold(self, value: float) -> None:
         """Moves `threshold` (tau), such as to the best one on validation.
@@ -242,24 +203,3 @@ class ELoPE(FineGrainedModel):
         self.threshold = value
         self.localizer.threshold = value
         self.forget_traces()
-
-    def _set_up(self, stage):
-        weights = {
-            "cross_entropy": 1.0,
-            "embedding": self.embedding_weight,
-            "heatmap": 1.0,
-        }
-        self.loss_weights = {
-            term: weights[term] for term in STAGE_TERMS[stage] if weights[term]
-        }
-        localizing = stage == "localizer"
-        for layer in self.layers:
-            trains = (layer is self.localizer) == localizing
-            backbones.set_trainable(layer, trains, batch_norm="train")
-        if self.localizer is not None:
-            self._freeze_if(self.localizer.stem, localizing)
-        self._freeze_if(self.features, not localizing)
-        self.get_layer("pooling").trainable = stage == "weighted"
-
-    def _freeze_if(self, model, trains):
-        backbones.set_trainable(model, trains, batch_norm=self.batch_norm)

@@ -53,7 +53,9 @@ def part_boxes(model, images, folder, load_size):
         feature_maps(model, images, folder, load_size),
         pathlib.Path(folder) / "regions",
         compute=finder.predict_on_batch,
-        fingerprint=fingerprint(finder, model.part_sizes, model.condition),
+        fingerprint=fingerprint(
+            finder, tuple(model.part_sizes), model.condition
+        ),
         dtype="float32",
     )
     return {split: found.arrays(split) for split in found.split_sizes}

@@ -252,11 +252,21 @@ def check_part_sizes(part_sizes):
     return tuple(part_sizes)
 
 
+def check_taps(taps):
+    if not isinstance(taps, (tuple, list)) or len(taps) != 2:
+        raise ValueError(
+            "`taps` must be a pair of strides or layer names, of the map that "
+            "is scored and of the map that is classified, such as (16, 32). "
+            f"Received: {taps!r}."
+        )
+    return tuple(taps)
+
+
 def check_parts_fit(part_sizes, map_size):
     if max(part_sizes) > min(map_size):
         raise ValueError(
             "`part_sizes` must not exceed the map of "
             f"{map_size[0]} x {map_size[1]} cells. Received: "
             f"part_sizes={part_sizes}. Give a larger `image_size`, an earlier "
-            "`tap` or smaller parts."
+            "first of `taps` or smaller parts."
         )

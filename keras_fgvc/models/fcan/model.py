@@ -28,11 +28,11 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
-from keras_fgvc.data import PartImages
 from keras_fgvc.layers import GlimpseAttention
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
-from keras_fgvc.models.fcan import caches, graph, tasks
+from keras_fgvc.models.fcan import graph, tasks
+from keras_fgvc.models.fcan.phases import make_phases
 from keras_fgvc.models.fcan.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
@@ -90,11 +90,11 @@ class FCAN(FineGrainedModel):
             settling early. Defaults to 0, the paper's.
         classification_weight: Weight of the judges' own loss (lambda).
             Defaults to 1; the paper gives no value.
-        tap: Stride or layer name of the map the places are scored on.
-            Defaults to 32.
-        classifier_tap: Stride or layer name of the map that the
-            classification networks pool. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        taps: Pair of strides or layer names: of the map that the places are
+            scored on, and of the map that the classification networks pool.
+            Defaults to `(32, 32)`.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
         seed: Of the regions drawn. Defaults to 0.
         **kwargs: `name` and the like.
@@ -115,13 +115,16 @@ class FCAN(FineGrainedModel):
     from keras_fgvc.models import FCAN
 
     model = FCAN(
-        "mobilenet_v2", 200, image_size=256, crop_size=96, part_sizes=(2, 4)
+        "mobilenet_v2",
+        num_classes=200,
+        image_size=256,
+        crop_size=96,
+        part_sizes=(2, 4),
+        weights=None,
     )
     model.compile("adam", metrics=["accuracy"])
     ```
     """
-
-    stages = ("whole", "localizer", "parts")
 
     def __init__(
         self,
@@ -139,9 +142,8 @@ class FCAN(FineGrainedModel):
         moving_baseline: bool = False,
         entropy_weight: float = 0.0,
         classification_weight: float = 1.0,
-        tap=32,
-        classifier_tap=32,
-        weights: str | None = None,
+        taps: tuple = (32, 32),
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         seed: int = 0,
         **kwargs,
@@ -151,6 +153,7 @@ class FCAN(FineGrainedModel):
         check_positive_int("image_size", image_size)
         check_positive_int("crop_size", crop_size)
         part_sizes = graph.check_part_sizes(part_sizes)
+        scored_tap, classified_tap = graph.check_taps(taps)
         check_choice("regions", regions, REGIONS)
         check_choice("reward", reward, tasks.REWARDS)
         check_choice("judge", judge, tasks.JUDGES)
@@ -163,7 +166,7 @@ class FCAN(FineGrainedModel):
         classifiers = graph.make_classifiers(
             backbones.build(
                 backbone,
-                taps=(classifier_tap,),
+                taps=(classified_tap,),
                 weights=weights,
                 batch_norm=batch_norm,
                 name=graph.view_name(0) + "_features",
@@ -172,7 +175,9 @@ class FCAN(FineGrainedModel):
             crop_size,
             len(part_sizes),
         )
-        features = backbones.clone_stem(graph.backbone_of(classifiers[0]), tap)
+        features = backbones.clone_stem(
+            graph.backbone_of(classifiers[0]), scored_tap
+        )
         map_size = graph.map_size(features, image_size)
         graph.check_parts_fit(part_sizes, map_size)
         glimpses = [
@@ -202,36 +207,25 @@ class FCAN(FineGrainedModel):
         self.glimpses = glimpses
         self.classifiers = classifiers
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            image_size=image_size,
-            crop_size=crop_size,
-            part_sizes=part_sizes,
-            regions=regions,
-            condition=condition,
-            num_samples=num_samples,
-            reward=reward,
-            judge=judge,
-            moving_baseline=moving_baseline,
-            entropy_weight=entropy_weight,
-            classification_weight=classification_weight,
-            tap=tap,
-            classifier_tap=classifier_tap,
-            batch_norm=batch_norm,
-            seed=seed,
-        )
-        self._prepare_training()
-
-    def _prepare_training(self):
-        if self.regions == "center":
-            self.stages = ("whole", "parts")
         # Whether the parts' networks have begun from the whole image's: a
         # second round goes on from where the first one ended.
         self.parts_begun = graph.Latch(name="parts_begun")
         self.parts_begun.build(None)
-        self.stage = "parts"
-        self._set_up("parts")
+
+    def phases(self):
+        """See `FineGrainedModel.phases`.
+
+        The networks of the score maps and of the parts begin as the one that
+        was trained on whole images; each part's only once.
+        """
+        return make_phases(self)
+
+    @classmethod
+    def _with_new_names(cls, config):
+        """Files from before 0.9 say `tap`, `classifier_tap` for `taps`."""
+        if "classifier_tap" in config:
+            config["taps"] = (config.pop("tap"), config.pop("classifier_tap"))
+        return config
 
     def loss_terms(self, labels, outputs, training):
         return {
@@ -240,52 +234,6 @@ class FCAN(FineGrainedModel):
             )
         }
 
-    def begin_stage(self, name):
-        """See `FineGrainedModel.begin_stage`.
-
-        The networks of the score maps and of the parts begin as the one that
-        was trained on whole images; each part's only once.
-        """
-        super().begin_stage(name)
-        whole, *parts = self.classifiers
-        if name == "localizer":
-            backbones.copy_weights(whole, self.features)
-        if name == "parts" and not self.parts_begun.is_set():
-            for part in parts:
-                part.set_weights(whole.get_weights())
-            self.parts_begun.set()
-        self._set_up(name)
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """See `FineGrainedModel.from_config`; the parts are yet to begin."""
-        model = super().from_config(config, custom_objects)
-        model.parts_begun.set(False)  # weights that follow bring their own
-        return model
-
-    def _set_up(self, stage):
-        learning = {
-            "whole": self.classifiers[:1],
-            "localizer": self.glimpses,
-            "parts": self.classifiers,
-        }[stage]
-        for layer in self.layers:
-            backbones.set_trainable(layer, False)
-        for layer in learning:
-            layer.trainable = True
-            if isinstance(layer, keras.Model):
-                backbones.set_trainable(layer, True, batch_norm=self.batch_norm)
-
     def feature_extractors(self) -> list:
         """See `FineGrainedModel.feature_extractors`; one a classifier."""
         return [graph.backbone_of(network) for network in self.classifiers]
-
-    def stage_task(self, stage, data, *, folder, load_size):
-        """See `FineGrainedModel.stage_task`."""
-        if stage.name == "whole":
-            return tasks.WholeTask(self), data
-        if stage.name == "localizer":
-            maps = caches.feature_maps(self, data, folder, load_size)
-            return tasks.GlimpseTask(self), maps
-        boxes = caches.part_boxes(self, data, folder, load_size)
-        return tasks.PartsTask(self), PartImages(data, boxes)

@@ -28,7 +28,7 @@ JUDGES = ("part", "all")
 BASELINE_RATE = 0.01
 
 
-class WholeTask(FineGrainedModel):
+class WholeTask(FineGrainedModel, keep_arguments=False):
     """The whole image's network alone."""
 
     def __init__(self, model):
@@ -47,7 +47,7 @@ class WholeTask(FineGrainedModel):
         return {"cross_entropy": sum_over_views(labels, outputs["view_logits"])}
 
 
-class PartsTask(FineGrainedModel):
+class PartsTask(FineGrainedModel, keep_arguments=False):
     """Each network on its view, the regions given; the losses are summed."""
 
     def __init__(self, model):
@@ -68,7 +68,7 @@ class PartsTask(FineGrainedModel):
         return {"cross_entropy": sum_over_views(labels, outputs["view_logits"])}
 
 
-class GlimpseTask(FineGrainedModel):
+class GlimpseTask(FineGrainedModel, keep_arguments=False):
     """The policy and what judges its choices, on maps `(b, h, w, c)`.
 
     Equation 1: the expected reward is maximised over the glimpses, the
@@ -105,13 +105,7 @@ class GlimpseTask(FineGrainedModel):
             self.baseline = MovingMean(
                 len(model.glimpses), dtype="float32", name="baseline"
             )
-        self.loss_weights = {
-            "policy": 1.0,
-            "cross_entropy": model.classification_weight,
-            "reward": 0.0,  # shown, not trained
-        }
-        if model.entropy_weight:
-            self.loss_weights["entropy"] = -model.entropy_weight
+        self.loss_weights = policy_weights(model)
 
     def loss_terms(self, labels, outputs, training):
         losses_of, correct = _verdicts(labels, outputs["judgements"])
@@ -125,7 +119,7 @@ class GlimpseTask(FineGrainedModel):
         for t in range(rewards.shape[1]):
             scores = outputs["scores"][..., t]
             chosen = log_probability(scores, outputs["locations"][:, t])
-            policy.append(losses.reinforce(chosen, advantages[:, t]))
+            policy.append(losses.reinforce(advantages[:, t], chosen))
             entropy.append(_entropy(scores))
         steps = len(policy)
         return {
@@ -134,6 +128,18 @@ class GlimpseTask(FineGrainedModel):
             "reward": ops.mean(rewards, axis=(1, 2)),
             "entropy": sum(entropy) / steps,
         }
+
+
+def policy_weights(model):
+    """What the localiser's stage minimises, by name (eq. 1)."""
+    weights = {
+        "policy": 1.0,
+        "cross_entropy": model.classification_weight,
+        "reward": 0.0,  # shown, not trained
+    }
+    if model.entropy_weight:
+        weights["entropy"] = -model.entropy_weight
+    return weights
 
 
 class MovingMean(keras.layers.Layer):

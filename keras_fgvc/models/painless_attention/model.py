@@ -5,7 +5,7 @@ https://openreview.net/forum?id=rJe7FW-Cb.
 
 | paper          | here                                 | where           |
 |----------------|--------------------------------------|-----------------|
-| AD, AW         | length of `attend_at`, `num_heads`   | section 3.2     |
+| AD, AW         | length of `taps`, `num_heads`        | section 3.2     |
 | Z, W_H, M      | taps, `attention_n`, `"masks_n"`     | eq. 1, 2        |
 | L_R, gamma     | `mask_diversity`, `diversity_weight` | eq. 3, 4        |
 | F, W_F         | `reduction`                          | eq. 5           |
@@ -14,7 +14,7 @@ https://openreview.net/forum?id=rJe7FW-Cb.
 
 ```
 image (b, H, W, 3)
-  -> features   -> one map (b, h_n, w_n, c_n) each of attend_at, and the last
+  -> features   -> one map (b, h_n, w_n, c_n) each of taps, and the last
   -> last map   -> pooled (b, c) -> network_logits (b, classes)
   -> attention_n-> masks_n (b, h_n, w_n, num_heads), attended (b, heads, c_n)
   -> heads      -> gates, hypotheses -> logits -> probabilities (b, classes)
@@ -32,6 +32,7 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.painless_attention.phases import make_phases
 from keras_fgvc.models.painless_attention.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
@@ -44,14 +45,14 @@ class PainlessAttention(FineGrainedModel):
     The loss is the cross-entropy of the gated sum plus
     `diversity_weight * mask_diversity` (eq. 4), each module's masks compared
     among themselves. A table of the paper's ablation in arguments: AD is
-    `len(attend_at)`, AW `num_heads`, then `gates`, `mask` and
+    `len(taps)`, AW `num_heads`, then `gates`, `mask` and
     `diversity_weight=0`.
 
     Args:
         backbone: A name of `keras_fgvc.backbones.available()` or any
             `keras.Model` from raw pixels 0..255 to feature maps.
         num_classes: Integer, the number of classes.
-        attend_at: Strides or layer names of the maps that get attention.
+        taps: Strides or layer names of the maps that get attention.
             Defaults to `(16, 32)`, the last two that halve the image.
         num_heads: Masks a map. Defaults to 2.
         kernel_size, mask, kernel_initializer: See `SpatialSoftmaxAttention`.
@@ -60,7 +61,8 @@ class PainlessAttention(FineGrainedModel):
             0.1.
         tap: Stride or layer name of the map that the network's own classifier
             pools. Defaults to 32.
-        weights: `None`, `"imagenet"` or a local file, for a named backbone.
+        weights: Of a named backbone: `"imagenet"` (default), `None` for random
+            ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         **kwargs: `name` and the like.
 
@@ -68,7 +70,7 @@ class PainlessAttention(FineGrainedModel):
         `"probabilities"`, `"logits"` `(batch, classes)`; `"network_logits"`
         `(batch, classes)`; `"gates"` `(batch, 1 + heads)` and `"hypotheses"`
         `(batch, 1 + heads, classes)`, the network's first;
-        `"masks_0"`, `"masks_1"` and so on in the order of `attend_at`,
+        `"masks_0"`, `"masks_1"` and so on in the order of `taps`,
         `(batch, h, w, num_heads)`; `"mean_activation"` `(batch, i, j)`.
 
     Raises:
@@ -79,7 +81,7 @@ class PainlessAttention(FineGrainedModel):
     ```python
     from keras_fgvc.models import PainlessAttention
 
-    model = PainlessAttention("mobilenet_v2", num_classes=200)
+    model = PainlessAttention("mobilenet_v2", num_classes=200, weights=None)
     model.compile("adam", metrics=["accuracy"])
     ```
     """
@@ -89,7 +91,7 @@ class PainlessAttention(FineGrainedModel):
         backbone,
         num_classes: int,
         *,
-        attend_at: tuple = (16, 32),
+        taps: tuple = (16, 32),
         num_heads: int = 2,
         kernel_size: int = 1,
         mask: str = "softmax",
@@ -100,7 +102,7 @@ class PainlessAttention(FineGrainedModel):
         temperature: float = 1.0,
         diversity_weight: float = 0.1,
         tap=32,
-        weights: str | None = None,
+        weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         **kwargs,
     ):
@@ -108,14 +110,14 @@ class PainlessAttention(FineGrainedModel):
         num_classes = check_model_arguments(num_classes)
         check_positive_int("num_heads", num_heads)
         check_in_range("diversity_weight", diversity_weight, 0.0, float("inf"))
-        attend_at = _checked(attend_at)
+        taps = _checked(taps)
 
         # ---- graph ----
         features, image, maps = _feature_maps(
-            backbone, (*attend_at, tap), weights, batch_norm
+            backbone, (*taps, tap), weights, batch_norm
         )
         attended, outputs = _attend(
-            [maps[place] for place in attend_at],
+            [maps[each] for each in taps],
             num_heads=num_heads,
             kernel_size=kernel_size,
             mask=mask,
@@ -148,54 +150,44 @@ class PainlessAttention(FineGrainedModel):
         super().__init__(image, outputs, num_classes=num_classes, **kwargs)
         self.features = features
 
-        # ---- config ----
-        self.keep_arguments(
-            backbone=backbone,
-            attend_at=attend_at,
-            num_heads=num_heads,
-            kernel_size=kernel_size,
-            mask=mask,
-            kernel_initializer=kernel_initializer,
-            reduction=reduction,
-            gates=gates,
-            mix=mix,
-            temperature=temperature,
-            diversity_weight=diversity_weight,
-            tap=tap,
-            batch_norm=batch_norm,
-        )
-        if diversity_weight and num_heads > 1:
-            self.loss_weights["mask_diversity"] = diversity_weight
+    def phases(self):
+        """See `FineGrainedModel.phases`."""
+        return make_phases(self)
+
+    @classmethod
+    def _with_new_names(cls, config):
+        """Files from before 0.9 say `attend_at` for `taps`."""
+        if "attend_at" in config:
+            config["taps"] = config.pop("attend_at")
+        return config
 
     def loss_terms(self, labels, outputs, training):
         terms = {"cross_entropy": cross_entropy(labels, outputs["logits"])}
         if "mask_diversity" in self.loss_weights:
             terms["mask_diversity"] = sum(
                 mask_diversity(outputs[f"masks_{n}"])
-                for n in range(len(self.attend_at))
+                for n in range(len(self.taps))
             )
         return terms
 
 
-def _checked(attend_at):
-    if not isinstance(attend_at, (tuple, list)) or not attend_at:
+def _checked(taps):
+    if not isinstance(taps, (tuple, list)) or not taps:
         raise ValueError(
-            "`attend_at` must be a tuple of strides or layer names with at "
-            f"least one entry, such as (16, 32). Received: {attend_at!r}."
+            "`taps` must be a tuple of strides or layer names with at "
+            f"least one entry, such as (16, 32). Received: {taps!r}."
         )
-    if len(set(attend_at)) < len(attend_at):
-        raise ValueError(
-            f"`attend_at` must name each map once. Received: {attend_at}."
-        )
-    return tuple(attend_at)
+    if len(set(taps)) < len(taps):
+        raise ValueError(f"`taps` must name each map once. Received: {taps}.")
+    return tuple(taps)
 
 
-def _feature_maps(backbone, places, weights, batch_norm):
-    """The backbone, its image input, and its map at each place."""
-    places = tuple(dict.fromkeys(places))
+def _feature_maps(backbone, taps, weights, batch_norm):
+    """The backbone, its image input, and its map at each tap."""
+    taps = tuple(dict.fromkeys(taps))
     features = backbones.build(
         backbone,
-        taps=places,
+        taps=taps,
         weights=weights,
         batch_norm=batch_norm,
         name="features",
@@ -203,7 +195,7 @@ def _feature_maps(backbone, places, weights, batch_norm):
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     maps = features(image)
     maps = maps if isinstance(maps, (list, tuple)) else [maps]
-    return features, image, dict(zip(places, maps, strict=True))
+    return features, image, dict(zip(taps, maps, strict=True))
 
 
 def _attend(maps, **options):

@@ -276,10 +276,10 @@ def test_extra_weights_are_the_papers_6144():
     """Eight maps on InceptionV3's mixed7, its 768 channels."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("builds InceptionV3; the same on every backend")
-    model = Coarse2Fine("inception_v3", 200, image_size=96)
+    model = Coarse2Fine("inception_v3", 200, image_size=96, weights=None)
     assert model.features.output.shape[-1] == 768
     assert model.get_layer("attention_maps").count_params() == 6144
-    named = backbones.build("inception_v3", taps=("mixed7",))
+    named = backbones.build("inception_v3", taps=("mixed7",), weights=None)
     assert named.count_params() == model.features.count_params()
 
 

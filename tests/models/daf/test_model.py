@@ -130,10 +130,14 @@ def test_terms_against_what_they_are_made_of():
         "teacher": cross_entropy(out["teacher_logits"], labels),
         "fusion": cross_entropy(out["fusion_logits"], labels),
         "concentrate": cross_entropy(views.mean(axis=1), labels),
-        "ranking": losses.pairwise_ranking(out["part_scores"], confidences),
+        "ranking": losses.pairwise_ranking(confidences, out["part_scores"]),
         "overlap": losses.box_overlap(boxes),
-        "area": losses.box_area_penalty(boxes, object_area, 5.0),
-        "soft_target": losses.soft_target(student, out["teacher_logits"], 3.0),
+        "area": losses.box_area_penalty(
+            object_area, boxes, parts_per_object=5.0
+        ),
+        "soft_target": losses.soft_target(
+            out["teacher_logits"], student, temperature=3.0
+        ),
         "grouping": out["grouping"],
         "hint": out["hint"],
     }
@@ -309,8 +313,8 @@ def test_distillation_brings_the_student_to_the_teacher():
 
     def apart():
         outputs = model.predict(images, verbose=0)
-        logits = [outputs[f"{who}_logits"] for who in ("student", "teacher")]
-        return to_numpy(losses.soft_target(*logits, 1.0)).mean()
+        logits = [outputs[f"{who}_logits"] for who in ("teacher", "student")]
+        return to_numpy(losses.soft_target(*logits, temperature=1.0)).mean()
 
     before = apart()
     model.compile(keras.optimizers.Adam(0.01))

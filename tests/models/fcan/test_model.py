@@ -13,8 +13,7 @@ SETTINGS = {
     "crop_size": 24,
     "part_sizes": PARTS,
     "num_samples": 7,
-    "tap": 8,
-    "classifier_tap": 8,
+    "taps": (8, 8),
 }
 
 

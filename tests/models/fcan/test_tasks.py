@@ -22,8 +22,7 @@ def make(**options):
         "crop_size": 24,
         "part_sizes": PARTS,
         "num_samples": SAMPLES,
-        "tap": 8,
-        "classifier_tap": 8,
+        "taps": (8, 8),
     }
     model = FCAN(tiny.backbone(), CLASSES, **{**settings, **options})
     model.begin_stage("localizer")
@@ -260,8 +259,7 @@ def test_it_learns_to_look_where_the_class_is_told():
         image_size=72,
         crop_size=24,
         part_sizes=(3,),
-        tap=8,
-        classifier_tap=8,
+        taps=(8, 8),
     )
     model.begin_stage("localizer")
     task = tasks.GlimpseTask(model)

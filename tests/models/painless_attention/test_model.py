@@ -10,7 +10,7 @@ from tests import tiny
 
 
 def make(**options):
-    settings = {"attend_at": (4, 8), "tap": 8}
+    settings = {"taps": (4, 8), "tap": 8}
     return PainlessAttention(
         tiny.backbone(), tiny.NUM_CLASSES, **{**settings, **options}
     )
@@ -144,7 +144,7 @@ def test_it_is_nearly_free():
 @pytest.mark.parametrize(
     "options",
     [
-        {"attend_at": ("re_lu_1",), "num_heads": 1, "kernel_size": 3},
+        {"taps": ("re_lu_1",), "num_heads": 1, "kernel_size": 3},
         {"mask": "sigmoid", "reduction": "average", "gates": False},
         {"mix": "probabilities", "temperature": 0.5, "diversity_weight": 0.3},
         {"kernel_initializer": "zeros"},
@@ -186,9 +186,9 @@ def test_mixed_precision():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attend_at": 16}, "`attend_at` must be a tuple of strides"),
-        ({"attend_at": ()}, "`attend_at` must be a tuple of strides"),
-        ({"attend_at": (8, 8)}, "`attend_at` must name each map once"),
+        ({"taps": 16}, "`taps` must be a tuple of strides"),
+        ({"taps": ()}, "`taps` must be a tuple of strides"),
+        ({"taps": (8, 8)}, "`taps` must name each map once"),
         ({"num_heads": 0}, "`num_heads` must be at least 1"),
         ({"diversity_weight": -1.0}, "`diversity_weight` must be between"),
         ({"gates": True, "mix": "votes"}, "`mix` must be one of"),

@@ -1,0 +1,61 @@
+"""ELoPE's phases: the classifier, the localiser, the classifier on crops."""
+
+import functools
+
+from keras_fgvc import backbones
+from keras_fgvc.models.phases import CLASSIFIER, Phase, layers_but
+
+
+def make_phases(model) -> tuple:
+    """Returns the phases that an `ELoPE` has by its arguments."""
+    localizer = model.localizer
+    pooling = model.get_layer("pooling")
+    classify = {"cross_entropy": 1.0, "embedding": model.embedding_weight}
+    classify = {term: weight for term, weight in classify.items() if weight}
+    classifier = layers_but(model, localizer, pooling)
+    use_crops = _switch(localizer, True)
+    phases = [
+        Phase(
+            CLASSIFIER,
+            trains=classifier,
+            minimises=classify,
+            begin=_switch(localizer, False),
+        )
+    ]
+    if localizer is not None:
+        phases.append(
+            Phase(
+                "localizer",
+                trains=(localizer,),
+                minimises={"heatmap": 1.0},
+                begin=functools.partial(_copy_stem, model),
+            )
+        )
+        phases.append(
+            Phase(
+                "crops", trains=classifier, minimises=classify, begin=use_crops
+            )
+        )
+    if model.pooling == "k_max":
+        phases.append(
+            Phase(
+                "weighted",
+                trains=(*classifier, pooling),
+                minimises=classify,
+                begin=use_crops,
+            )
+        )
+    return tuple(phases)
+
+
+def _switch(localizer, value):
+    """Function that turns the localiser's boxes on or off, if there is one."""
+    if localizer is None:
+        return None
+    return functools.partial(localizer.enable, value)
+
+
+def _copy_stem(model):
+    """Starts the localiser from the classifier's first stage."""
+    backbones.copy_weights(model.features, model.localizer.stem)
+    model.localizer.enable(False)

@@ -1,0 +1,150 @@
+"""A constructor's arguments are the model's attributes and its config."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc import models
+from keras_fgvc.backbones import weights as weight_files
+from keras_fgvc.models import Baseline, FineGrainedModel
+from tests import tiny
+
+METHODS = [
+    getattr(models, name)
+    for name in models.__all__
+    if inspect.isclass(getattr(models, name))
+    and issubclass(getattr(models, name), FineGrainedModel)
+    and name != "FineGrainedModel"
+]
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scaled(Baseline):
+    """Adds an argument to those of its parent, which it passes on."""
+
+    def __init__(self, backbone, num_classes, *, scale=2.0, **kwargs):
+        super().__init__(backbone, num_classes, dropout_rate=0.25, **kwargs)
+        self.seen = self.scale
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
+def test_each_argument_is_an_attribute_of_its_default(method):
+    """But for the two that the base and the file bring."""
+    given = {"tap": 8, "taps": (4, 8)}
+    given |= {"image_size": 32, "crop_size": 16, "part_sizes": (1,)}
+    given["groups"] = 11
+    parameters = inspect.signature(method).parameters
+    given = {name: v for name, v in given.items() if name in parameters}
+    backbone = tiny.backbone()
+    model = method(backbone, np.int64(3), **given)
+    config = model.get_config()
+    for name, parameter in parameters.items():
+        if name in ("num_classes", "weights", "kwargs"):
+            continue
+        expected = given.get(name, parameter.default)
+        if name == "backbone":
+            assert model.backbone is backbone
+            continue
+        assert getattr(model, name) == expected, name
+        assert config[name] == expected, name
+    assert "weights" not in config
+    assert config["num_classes"] == 3
+    assert type(config["num_classes"]) is int
+
+
+def test_a_subclass_keeps_its_arguments_and_those_it_passes_on(tmp_path):
+    images, _ = tiny.images_and_labels()
+    model = Scaled(tiny.backbone(), 3, scale=3.0, tap=8, name="mine")
+    assert (model.seen, model.tap, model.dropout_rate) == (3.0, 8, 0.25)
+    config = model.get_config()
+    assert (config["scale"], config["tap"]) == (3.0, 8)
+    assert "dropout_rate" not in config  # the class gives it, no caller
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path, safe_mode=True)
+    assert (type(loaded), loaded.name) == (Scaled, "mine")
+    assert (loaded.scale, loaded.tap, loaded.pooling) == (3.0, 8, "average")
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0)["logits"],
+        loaded.predict(images, verbose=0)["logits"],
+        rtol=1e-5,
+    )
+
+
+def test_a_name_with_two_values_is_refused():
+    class Doubled(Baseline):
+        def __init__(self, backbone, num_classes, *, dropout_rate=0.1):
+            super().__init__(
+                backbone, num_classes, tap=8, dropout_rate=2 * dropout_rate
+            )
+
+    with pytest.raises(
+        ValueError, match=r"received dropout_rate=0\.1 and passes.*=0\.2"
+    ):
+        Doubled(tiny.backbone(), 3)
+
+
+def test_the_constructor_looks_as_it_was_written():
+    parameters = inspect.signature(Baseline).parameters
+    assert list(parameters)[:3] == ["backbone", "num_classes", "pooling"]
+    assert inspect.getfullargspec(Baseline.__init__).args[0] == "self"
+    with pytest.raises(TypeError, match=r"__init__\(\) missing 1 required"):
+        Baseline(tiny.backbone())
+
+
+def test_a_model_that_is_never_saved_keeps_nothing():
+    class Task(FineGrainedModel, keep_arguments=False):
+        def __init__(self, model):
+            super().__init__(model.input, model.output, num_classes=3)
+
+    task = Task(Baseline(tiny.backbone(), 3, tap=8))
+    assert not hasattr(task, "model")
+
+
+def test_lists_of_a_file_are_tuples_again():
+    model = models.DAF(
+        tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11
+    )
+    config = {**model.get_config(), "taps": [4, 8]}
+    assert models.DAF.from_config(config).taps == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("method", "old", "taps"),
+    [
+        ("PainlessAttention", {"attend_at": [4, 8], "tap": 8}, (4, 8)),
+        ("FCAN", {"tap": 4, "classifier_tap": 8}, (4, 8)),
+    ],
+)
+def test_names_of_files_from_before_0_9(method, old, taps):
+    method = getattr(models, method)
+    sizes = {"image_size": 32, "crop_size": 16, "part_sizes": (1,)}
+    sizes = sizes if method is models.FCAN else {"tap": 8}
+    config = method(tiny.backbone(), 3, taps=(4, 8), **sizes).get_config()
+    del config["taps"]
+    loaded = method.from_config({**config, **old})
+    assert loaded.taps == taps
+    assert not set(old) - {"tap"} & set(loaded.get_config())
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Renamed(Baseline):
+    """Hands `weights` on without naming it."""
+
+    def __init__(self, backbone, num_classes, **kwargs):
+        super().__init__(backbone, num_classes, **kwargs)
+
+
+@pytest.mark.parametrize("method", [Baseline, Renamed])
+def test_loading_asks_for_no_other_weights(method, monkeypatch):
+    model = method("mobilenet_v2", 3, weights=None)
+
+    def download(*words):
+        raise AssertionError(words)
+
+    monkeypatch.setattr(weight_files, "load", download)
+    assert method.from_config(model.get_config()).backbone == "mobilenet_v2"
+    with pytest.raises(AssertionError, match="imagenet"):
+        method("mobilenet_v2", 3)
