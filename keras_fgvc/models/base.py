@@ -13,6 +13,7 @@ from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 from keras_fgvc.models._replicated import ReplicatedModel
 from keras_fgvc.models._saved_arguments import SavedArguments
+from keras_fgvc.models.declaration import check_meanings
 
 
 class _Monitors:
@@ -44,6 +45,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
       change of it, `compile` again.
     - `initial_weights` tells where the backbone's weights came from, `None`
       where nobody said; `training.fit` notes it beside the run.
+    - `output_meanings` says what the outputs mean; pictures, evaluation and
+      the command line read it.
     - `stages` names the phases of the method's training; `begin_stage(name)`
       makes the model ready for one: what trains, what is minimised.
 
@@ -51,14 +54,30 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         inputs: Symbolic images `(batch, height, width, 3)`.
         outputs: Dict of symbolic outputs.
         num_classes: Integer, the number of classes.
+        output_meanings: Dict from the name of an output to its meaning, see
+            `keras_fgvc.models.outputs`. Defaults to none: evaluation and
+            pictures then take the probabilities alone.
         **kwargs: `name` and the like, as for `keras.Model`.
+
+    Raises:
+        ValueError: If `output_meanings` does not fit the outputs.
     """
 
     stages = ("classifier",)
 
-    def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        *,
+        num_classes: int,
+        output_meanings: dict | None = None,
+        **kwargs,
+    ):
+        check_meanings(output_meanings or {}, outputs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.num_classes = num_classes
+        self.output_meanings = dict(output_meanings or {})
         self.loss_weights = {"cross_entropy": 1.0}
         self.stage = self.stages[0]
         self.initial_weights = None
