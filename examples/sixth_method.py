@@ -16,6 +16,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc.models import FineGrainedModel
+from keras_fgvc.models.outputs import MapOf
 from keras_fgvc.models.registry import register_method
 from keras_fgvc.recipes import Recipe, Stage
 
@@ -51,8 +52,16 @@ class MeanMax(FineGrainedModel):
         outputs = {
             "probabilities": keras.ops.softmax(logits),
             "logits": logits,
+            "activity": keras.ops.mean(feature_map, axis=-1),
         }
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            # Evaluation and pictures read this, never a name.
+            output_meanings={"activity": MapOf("image", "activity")},
+            **kwargs,
+        )
         self.features = features
         self.keep_arguments(backbone=backbone, tap=tap)
 

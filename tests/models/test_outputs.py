@@ -21,6 +21,7 @@ from keras_fgvc.models.outputs import (
 )
 from keras_fgvc.training import predictors
 from tests import tiny
+from tests.test_architecture import OUTPUT_NAMES, OUTPUT_PREFIXES
 
 PLAIN = {"tap": 8}
 ELOPE = {"image_size": 32, "embedding_dim": 5, "tap": 8}
@@ -94,6 +95,14 @@ def test_each_declaration_fits_its_output(method, options):
     # Four numbers for each of some things are boxes, or a map of 4 x 4 cells.
     boxes = {n for n, v in found.items() if v.ndim == 3 and v.shape[2] == 4}
     assert boxes <= set(declared(meanings, ObjectBox, PartBoxes, MapOf))
+
+
+@pytest.mark.parametrize(("method", "options"), CASES)
+def test_the_architecture_knows_each_name(method, options):
+    """Or code elsewhere could look for it."""
+    for name in build(method, options).output_meanings:
+        known = name in OUTPUT_NAMES or name.startswith(OUTPUT_PREFIXES)
+        assert known, f"tests/test_architecture.py lacks {name!r}"
 
 
 def check(meaning, values):
