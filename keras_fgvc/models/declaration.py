@@ -89,6 +89,8 @@ def check_meanings(meanings: dict, outputs: dict) -> None:
             has another shape, a map spans the crop of a model without one,
             there are two object boxes, or two outputs have the same title.
     """
+    if not meanings:
+        return
     if not isinstance(outputs, dict):
         raise ValueError(
             "A model whose outputs are declared must return a dict. Received: "
