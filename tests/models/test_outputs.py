@@ -83,6 +83,7 @@ def test_every_method_is_checked_here():
     assert not missing, f"CONFIGURATIONS lacks {missing}"
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("method", "options"), CASES)
 def test_each_declaration_fits_its_output(method, options):
     model = build(method, options)
@@ -139,6 +140,7 @@ def test_a_model_made_again_declares_the_same(method, options):
     assert again.output_meanings == model.output_meanings
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("method", "part"),
     [("Coarse2Fine", "coarse_model"), ("DAF", "student_model")],
@@ -205,6 +207,7 @@ MEANINGS = {
 }
 
 
+@pytest.mark.compiled
 def test_names_of_a_users_own_are_drawn_and_evaluated():
     model = Mine(**MEANINGS)
     pixels, _ = tiny.images_and_labels(count=2)
