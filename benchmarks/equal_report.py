@@ -6,8 +6,7 @@ import math
 import numpy as np
 
 from keras_fgvc import evaluation, training, visualization
-
-MAPS = ("heatmap", "mean_activation")  # of the object, the first there is
+from keras_fgvc.models.declaration import meanings_of, object_map
 
 
 def gains_table(setting, workdirs, picture, open_data):
@@ -99,7 +98,7 @@ def find(workdir, open_data):
 
 
 def find_with(model, images, recipe):
-    name = next((name for name in MAPS if name in model.output), None)
+    name = object_map(meanings_of(model))
     if name is None or images.subset("test").boxes is None:
         return None
     size = {"image_size": recipe.load_size}

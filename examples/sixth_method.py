@@ -16,6 +16,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc.models import FineGrainedModel, register_method
+from keras_fgvc.models.outputs import MapOf
 from keras_fgvc.recipes import Recipe, Stage
 
 SHORT = Recipe(
@@ -50,8 +51,16 @@ class MeanMax(FineGrainedModel):
         outputs = {
             "probabilities": keras.ops.softmax(logits),
             "logits": logits,
+            "activity": keras.ops.mean(feature_map, axis=-1),
         }
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            # Evaluation and pictures read this, never a name.
+            output_meanings={"activity": MapOf("image", "activity")},
+            **kwargs,
+        )
         self.features = features
 
     def loss_terms(self, labels, outputs, training):

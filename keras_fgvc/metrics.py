@@ -5,7 +5,8 @@ package hand them over (`needs_outputs` says so):
 
 - `y_true`: `"label"` `(b,)` and `"box"` `(b, 4)`, the object's box. A row of
   NaN is an image without a box; it does not count.
-- `y_pred`: the model's outputs.
+- `y_pred`: the model's outputs. Each metric reads the one that its argument
+  `output` names.
 
 Boxes are `[y_min, x_min, y_max, x_max]`, normalised to 0..1.
 """
@@ -35,11 +36,14 @@ class LocalizationAccuracy(keras.metrics.Metric):
         name: name of the metric. Defaults to `"localization_accuracy"`, with
             `"top1_"` in front where the label is required.
         dtype: dtype of the result.
+        output: name of the output that holds the boxes. Defaults to
+            `"boxes"`.
 
     Call arguments:
         y_true: dict with `"box"` `(b, 4)`, and `"label"` `(b,)` if required.
-        y_pred: dict with `"boxes"` `(b, n, 4)`, of which the first counts,
-            and `"probabilities"` `(b, classes)` if the label is required.
+        y_pred: dict with boxes `(b, n, 4)` under the name `output`, of which
+            the first counts, and `"probabilities"` `(b, classes)` if the
+            label is required.
         sample_weight: optional, `(b,)`.
 
     Raises:
@@ -67,6 +71,8 @@ class LocalizationAccuracy(keras.metrics.Metric):
         require_correct_label=False,
         name=None,
         dtype=None,
+        *,
+        output="boxes",
     ):
         _checks.check_in_range("iou_threshold", iou_threshold, 0, 1)
         prefix = "top1_" if require_correct_label else ""
@@ -75,12 +81,13 @@ class LocalizationAccuracy(keras.metrics.Metric):
         )
         self.iou_threshold = iou_threshold
         self.require_correct_label = require_correct_label
+        self.output = output
         self.correct = self.add_variable((), "zeros", name="correct")
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         truth, weight = _boxes_and_weight(y_true, sample_weight)
-        boxes = ops.cast(_entry(y_pred, "boxes", "y_pred"), "float32")
+        boxes = ops.cast(_entry(y_pred, self.output, "y_pred"), "float32")
         overlap = box_iou(boxes[:, :1], truth)[:, 0, 0]
         correct = ops.cast(overlap >= self.iou_threshold, "float32")
         if self.require_correct_label:
@@ -99,6 +106,7 @@ class LocalizationAccuracy(keras.metrics.Metric):
             **super().get_config(),
             "iou_threshold": self.iou_threshold,
             "require_correct_label": self.require_correct_label,
+            "output": self.output,
         }
 
 
@@ -127,10 +135,11 @@ class MaxBoxAccuracy(keras.metrics.Metric):
         iou_thresholds: the overlaps d. Defaults to (0.3, 0.5, 0.7).
         name: name of the metric. Defaults to `"max_box_accuracy"`.
         dtype: dtype of the result.
+        output: name of the output that is the map. Defaults to `"heatmap"`.
 
     Call arguments:
         y_true: dict with `"box"` `(b, 4)`.
-        y_pred: dict with `"heatmap"` `(b, height, width)`.
+        y_pred: dict with a map `(b, height, width)` under the name `output`.
         sample_weight: optional, `(b,)`.
 
     Raises:
@@ -161,6 +170,8 @@ class MaxBoxAccuracy(keras.metrics.Metric):
         iou_thresholds=(0.3, 0.5, 0.7),
         name=None,
         dtype=None,
+        *,
+        output="heatmap",
     ):
         _checks.check_positive_int("num_thresholds", num_thresholds)
         if not iou_thresholds:
@@ -173,13 +184,14 @@ class MaxBoxAccuracy(keras.metrics.Metric):
         super().__init__(name=name or "max_box_accuracy", dtype=dtype)
         self.num_thresholds = num_thresholds
         self.iou_thresholds = tuple(iou_thresholds)
+        self.output = output
         shape = (num_thresholds, len(self.iou_thresholds))
         self.correct = self.add_variable(shape, "zeros", name="correct")
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         truth, weight = _boxes_and_weight(y_true, sample_weight)
-        heatmap = ops.cast(_entry(y_pred, "heatmap", "y_pred"), "float32")
+        heatmap = ops.cast(_entry(y_pred, self.output, "y_pred"), "float32")
         boxes = _boxes_at(minmax_normalize(heatmap), self._thresholds())
         overlap = box_iou(boxes, truth)  # (b, thresholds, 1)
         levels = ops.convert_to_tensor(self.iou_thresholds, "float32")
@@ -231,6 +243,7 @@ class MaxBoxAccuracy(keras.metrics.Metric):
             **super().get_config(),
             "num_thresholds": self.num_thresholds,
             "iou_thresholds": self.iou_thresholds,
+            "output": self.output,
         }
 
 

@@ -137,3 +137,52 @@ def test_ops_means_keras_ops(path):
             assert name.name != "ops" or name.asname is None, (
                 f"{path}:{node.lineno}: `ops` is keras.ops, under that name."
             )
+
+
+# Outputs of our methods. Only what makes them may name them; all else reads
+# `output_meanings`. tests/models/test_outputs.py sees that none is missing.
+OUTPUT_NAMES = {
+    *("attention", "boxes", "coarse_logits", "embedding", "fine_logits"),
+    *("fusion_logits", "gates", "heatmap", "hypotheses", "mean_activation"),
+    *("part_boxes", "part_scores", "score_maps", "student_logits"),
+    *("teacher_logits", "view_logits"),
+}
+OUTPUT_PREFIXES = ("masks_",)
+MAY_NAME_OUTPUTS = ("ops", "losses", "layers", "models")
+# The same words for other things.
+OTHER_THINGS = {
+    "data": {"boxes"},  # true boxes, in files and examples
+    "metrics": {"boxes", "heatmap"},  # defaults of the argument `output`
+    "evaluation/predictions": {"boxes"},  # an attribute
+    "visualization/grid": {"boxes"},  # an argument, in its error
+}
+
+
+def texts_in_code(path):
+    """Every text of a file but docstrings, with its line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    alone = {  # a text that is a statement is a docstring
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in alone:
+            yield node.value, node.lineno
+
+
+def named_outputs(path):
+    """Pairs of an output's name and the line that has it."""
+    place = path.relative_to(ROOT).with_suffix("").as_posix()
+    meant = OTHER_THINGS.get(place, OTHER_THINGS.get(part(path), set()))
+    for text, line in texts_in_code(path):
+        is_name = text in OUTPUT_NAMES - meant
+        if is_name or text.startswith(OUTPUT_PREFIXES):
+            yield text, line
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_output_is_known_by_its_name(path):
+    if part(path) in MAY_NAME_OUTPUTS:
+        return
+    found = list(named_outputs(path))
+    assert not found, f"{path} names outputs: read `output_meanings`. {found}"

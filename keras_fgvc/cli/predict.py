@@ -36,6 +36,7 @@ class _Table:
     def __init__(self, paths, predictor):
         self.path_width = max((len(path) for path in paths), default=0)
         self.name_width = max(len(name) for name in predictor.class_names)
+        self.object_box = predictor.object_box
 
     def __call__(self, answer):
         """Returns a row; None for an image whose error was already printed."""
@@ -45,7 +46,8 @@ class _Table:
         for each in answer["top"]:
             share = f"{100 * each['probability']:5.1f} %"
             cells.append(f"{each['class']:<{self.name_width}} {share}")
-        if "boxes" in answer:
-            box = " ".join(f"{side:.2f}" for side in answer["boxes"][0])
+        if self.object_box is not None:
+            (sides,) = answer[self.object_box]
+            box = " ".join(f"{side:.2f}" for side in sides)
             cells.append(f"box {box}")
         return "  ".join(cells)

@@ -10,6 +10,7 @@ from keras_fgvc import data, evaluation, training
 from keras_fgvc._files import move_into_place
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.cli.recipe_options import make_recipe
+from keras_fgvc.models.declaration import meanings_of, object_box
 
 WHOLE_IMAGE = 0.95  # of its area
 MANY = 0.5  # of the boxes
@@ -134,7 +135,7 @@ def _test(model, recipe, images, options, finished):
     results = {model.stage: figures.as_dict()}
     text = json.dumps(results, indent=1) + "\n"
     move_into_place(workdir / "test.json", lambda p: p.write_text(text))
-    _note_whole_images(found.boxes.get("boxes"))
+    _note_whole_images(found.boxes.get(object_box(meanings_of(model))))
     print(f"test: {figures}")
 
 

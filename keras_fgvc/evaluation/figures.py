@@ -27,10 +27,9 @@ class Evaluation:
         per_class: Share of right images of each class, by class name; `nan`
             for a class without images.
         localization: Share of images with a box that overlaps the true one by
-            an IoU of 0.5 or more, by the output it comes from: the model's
-            own `"boxes"`, or the tight box of `"heatmap"` or of
-            `"mean_activation"`. Images without a true box do not count.
-            Empty without true boxes.
+            an IoU of 0.5 or more, by the name of the output that the box
+            comes from; `predict` says which outputs count. Images without a
+            true box do not count. Empty without true boxes.
         mean_per_class: Mean of `per_class` over the classes with images.
         negative_log_likelihood: See the function of that name.
         calibration_error: See the function of that name; 15 bins of equal

@@ -5,11 +5,16 @@ import numpy as np
 
 from keras_fgvc.data.identity import identity
 from keras_fgvc.evaluation.predictions import Predictions
+from keras_fgvc.models.declaration import (
+    check_meanings,
+    declared,
+    meanings_of,
+    object_box,
+)
+from keras_fgvc.models.outputs import MapOf, ObjectBox
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
-# Outputs that are maps of the whole image, high on the object.
-HEATMAPS = ("mean_activation", "heatmap")
 THRESHOLD = 0.3  # of a model that has none of its own
 SECONDS = 1.0  # between two states of the bar
 
@@ -41,14 +46,16 @@ def predict(
         verbose: 0 (default) is silent; 1 or `"auto"` shows a progress bar.
 
     Returns:
-        `Predictions`. Its boxes are the model's own `"boxes"` and the tight
-        boxes of `"heatmap"` and `"mean_activation"`, where the model has
-        these outputs; the last is left out if the model cut a crop of any
-        image, since the map then no longer shows the whole image.
+        `Predictions`. Its boxes are those of the outputs that the model
+        declares as `ObjectBox`, and the tight boxes of those that it declares
+        as `MapOf`, see `keras_fgvc.models.outputs`. A map of what the model
+        cut out is omitted if the model cut a crop of any image, because the
+        map then does not show the whole image.
 
     Raises:
-        ValueError: If the data has no such split or no image in it, or the
-            model's answers are no probabilities.
+        ValueError: If the data has no such split or no image in it, the
+            model's answers are no probabilities, or its declaration does not
+            fit its outputs.
     """
     examples = data.subset(split)
     if not len(examples):
@@ -61,13 +68,13 @@ def predict(
         verbose=int(verbose == "auto" or verbose),
         interval=SECONDS,
     )
-    labels, found = [], {}
+    meanings, labels, found = meanings_of(model), [], {}
     for number, (images, truth) in enumerate(batches.as_numpy_iterator(), 1):
         outputs = model.predict_on_batch(images)
         if on_batch is not None:
             on_batch(images, outputs)
         labels.append(truth)
-        for name, values in _kept(outputs, threshold).items():
+        for name, values in _kept(outputs, meanings, threshold).items():
             found.setdefault(name, []).append(values)
         bar.update(number)
     found = {name: np.concatenate(values) for name, values in found.items()}
@@ -75,29 +82,32 @@ def predict(
         labels=np.concatenate(labels),
         probabilities=found.pop("probabilities"),
         class_names=data.class_names,
-        boxes=_without_map_of_crops(found),
+        boxes=_without_maps_of_crops(found, meanings),
         true_boxes=examples.boxes,
         image_digest=identity(examples),
     )
 
 
-def _kept(outputs, threshold):
+def _kept(outputs, meanings, threshold):
     """The probabilities, and the box `(batch, 4)` by each output."""
     if not isinstance(outputs, dict):
         return {"probabilities": outputs}
+    check_meanings(meanings, outputs)
     kept = {"probabilities": outputs["probabilities"]}
-    if "boxes" in outputs:
-        kept["boxes"] = outputs["boxes"][:, 0]
-    for name in HEATMAPS:
-        if name in outputs:
+    for name, meaning in meanings.items():
+        if isinstance(meaning, ObjectBox):
+            kept[name] = outputs[name][:, 0]
+        elif isinstance(meaning, MapOf):
             normalized = minmax_normalize(outputs[name])
             boxes = heatmap_to_box(normalized, threshold)
             kept[name] = keras.ops.convert_to_numpy(boxes)
     return kept
 
 
-def _without_map_of_crops(boxes):
-    """Behind a crop the last feature map no longer shows the whole image."""
-    if "boxes" in boxes and not np.allclose(boxes["boxes"], WHOLE_IMAGE):
-        boxes.pop("mean_activation", None)
-    return boxes
+def _without_maps_of_crops(boxes, meanings):
+    """Behind a crop a feature map does not show the whole image."""
+    maps = declared(meanings, MapOf).items()
+    of_crops = {name for name, meaning in maps if meaning.of_crop}
+    if not of_crops or np.allclose(boxes[object_box(meanings)], WHOLE_IMAGE):
+        return boxes
+    return {name: own for name, own in boxes.items() if name not in of_crops}

@@ -1,5 +1,6 @@
 """SavedModels for TF Serving, compared with the model right after writing."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -11,8 +12,13 @@ from keras_fgvc.export.encoded_images import read_images
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import check_target, partial_path
 from keras_fgvc.export.warmup import write_warmup
+from keras_fgvc.models.declaration import meanings_of, to_config
 
 PIXEL_TYPES = ("float32", "uint8")
+# Where TF Serving keeps files beside a model, and ours there.
+EXTRA = "assets.extra"
+CLASS_NAMES = f"{EXTRA}/class_names.txt"
+MEANINGS = f"{EXTRA}/outputs.json"
 
 
 def export_saved_model(
@@ -45,9 +51,11 @@ def export_saved_model(
     that declare more than `max_pixels`, are refused so.
 
     Beside the model lie, in `assets.extra`, `class_names.txt`, one a line,
-    and `tf_serving_warmup_requests`, one request for each signature that TF
-    Serving sends itself before it says that it is ready. What was written is
-    loaded again and must give the model's own numbers.
+    `outputs.json`, what the model declares about its outputs, which
+    `keras-fgvc predict` reads, and `tf_serving_warmup_requests`, one request
+    for each signature that TF Serving sends itself before it says that it is
+    ready. What was written is loaded again and must give the model's own
+    numbers.
 
     To serve a part of a method alone, export that part:
     `daf.student_model()`, `coarse2fine.coarse_model()`.
@@ -89,11 +97,12 @@ def export_saved_model(
     predict = _predictor(model, class_names, num_top)
     encoded = _from_bytes(predict, (image_size, image_size), max_pixels)
     _write(model, partial, predict, encoded, pixel_type)
-    extra = partial / "assets.extra"
-    extra.mkdir()
+    (partial / EXTRA).mkdir()
     names = "".join(f"{name}\n" for name in class_names)
-    (extra / "class_names.txt").write_text(names, encoding="utf-8")
-    write_warmup(extra, image_size, pixel_type)
+    (partial / CLASS_NAMES).write_text(names, encoding="utf-8")
+    meanings = json.dumps(to_config(meanings_of(model)), indent=1)
+    (partial / MEANINGS).write_text(meanings + "\n", encoding="utf-8")
+    write_warmup(partial / EXTRA, image_size, pixel_type)
     _check_answers(model, partial, image_size, pixel_type)
     os.replace(partial, path)
     return path

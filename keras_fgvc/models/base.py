@@ -13,6 +13,8 @@ from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 from keras_fgvc.models._replicated import ReplicatedModel
 from keras_fgvc.models._saved_arguments import SavedArguments, keeps_arguments
+from keras_fgvc.models._targets import labels_of, mean_over_images
+from keras_fgvc.models.declaration import check_meanings
 from keras_fgvc.models.phases import (
     CLASSIFIER,
     Phase,
@@ -61,12 +63,20 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     - `phases()` returns what the method's training does, by default one
       phase that trains everything; `begin_stage(name)` makes the model ready
       for one: what trains, what is minimised.
+    - `output_meanings` says what the outputs mean; pictures, evaluation and
+      the command line read it.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.
         outputs: Dict of symbolic outputs.
         num_classes: Integer, the number of classes.
+        output_meanings: Dict from the name of an output to its meaning, see
+            `keras_fgvc.models.outputs`. Defaults to none: evaluation and
+            pictures then take the probabilities alone.
         **kwargs: `name` and the like, as for `keras.Model`.
+
+    Raises:
+        ValueError: If `output_meanings` does not fit the outputs.
     """
 
     def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
@@ -74,9 +84,19 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         if keep_arguments and "__init__" in vars(cls):
             cls.__init__ = keeps_arguments(cls.__init__)
 
-    def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        *,
+        num_classes: int,
+        output_meanings: dict | None = None,
+        **kwargs,
+    ):
+        check_meanings(output_meanings or {}, outputs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.num_classes = num_classes
+        self.output_meanings = dict(output_meanings or {})
         self.loss_weights = {"cross_entropy": 1.0}
         self.stage = None
         self.initial_weights = None
@@ -228,8 +248,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
 
     def _check_given_labels(self, targets):
         # Labels of a pipeline are checked where the pipeline is made.
-        if isinstance(_labels(targets), np.ndarray):
-            check_labels(_labels(targets), self.num_classes)
+        if isinstance(labels_of(targets), np.ndarray):
+            check_labels(labels_of(targets), self.num_classes)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -249,12 +269,12 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         del x
-        labels = _labels(y)
+        labels = labels_of(y)
         terms = self.loss_terms(labels, y_pred, training)
         check_terms(self, terms)
         total, count = 0.0, ops.shape(labels)[0]
         for name, weight in self.loss_weights.items():
-            term = _mean_over_images(terms[name], sample_weight)
+            term = mean_over_images(terms[name], sample_weight)
             if name in self._monitors.terms:
                 # By its images, as Keras weighs "loss": batches may differ.
                 self._monitors.terms[name].update_state(term, count)
@@ -268,24 +288,10 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         for metric in self._monitors.localization:
             metric.update_state(y, y_pred, sample_weight)
         return super().compute_metrics(
-            x, _labels(y), y_pred["probabilities"], sample_weight
+            x, labels_of(y), y_pred["probabilities"], sample_weight
         )
 
     @property
     def metrics(self):
         own = [*self._monitors.terms.values(), *self._monitors.localization]
         return [*super().metrics, *own]
-
-
-def _labels(targets):
-    """The labels of a batch, `(b,)`; a column of them is taken too."""
-    labels = targets["label"] if isinstance(targets, dict) else targets
-    shape = getattr(labels, "shape", ())
-    return labels[:, 0] if len(shape) == 2 and shape[1] == 1 else labels
-
-
-def _mean_over_images(term, sample_weight):
-    if len(term.shape) == 1 and sample_weight is not None:
-        weights = ops.cast(ops.reshape(sample_weight, (-1,)), term.dtype)
-        term = term * weights
-    return ops.mean(term)

@@ -9,6 +9,7 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.outputs import MapOf
 from keras_fgvc.models.recipe import (
     Recipe,
     crop_and_flip,
@@ -110,7 +111,15 @@ class Baseline(FineGrainedModel):
             "logits": logits,
             "mean_activation": keras.ops.mean(feature_map, axis=-1),
         }
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings={
+                "mean_activation": MapOf("image", "mean activation")
+            },
+            **kwargs,
+        )
         self.features = features
 
     def loss_terms(self, labels, outputs, training):

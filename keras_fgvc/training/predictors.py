@@ -1,19 +1,27 @@
 """Reads image files and runs a model on them: a run's, or an exported one."""
 
 import functools
+import json
 import pathlib
 
 import numpy as np
 
+from keras_fgvc.export.saved_model import CLASS_NAMES, MEANINGS
+from keras_fgvc.models.declaration import (
+    OLDER_EXPORTS,
+    check_meanings,
+    declared,
+    from_config,
+    meanings_of,
+    object_box,
+)
+from keras_fgvc.models.outputs import ObjectBox, PartBoxes
 from keras_fgvc.training.image_files import (
     read_batches,
     read_bytes,
     read_pixels,
 )
 
-# Where `export.export_saved_model` puts the names.
-SAVED_NAMES = pathlib.Path("assets.extra") / "class_names.txt"
-BOXES = ("boxes", "part_boxes")  # outputs shown where a model has them
 DIGITS = 6  # of a number in an answer; float32 has about 7
 
 
@@ -24,16 +32,23 @@ class Predictor:
         class_names: Names of the classes in the order of the labels.
         read: Function from a path to the content of one image.
         run: Function from a list of contents to the outputs by name.
+        meanings: What the model declares, see `keras_fgvc.models.outputs`.
+            Answers have the boxes among its outputs. Defaults to none.
+
+    Attributes:
+        object_box: Name of the output that is the object's box, or None.
 
     Raises:
-        ValueError: From the call, if the outputs lack `"probabilities"` or
-            have another number of classes.
+        ValueError: From the call, if the outputs lack `"probabilities"`, have
+            another number of classes, or do not fit `meanings`.
     """
 
-    def __init__(self, class_names, read, run):
+    def __init__(self, class_names, read, run, meanings=None):
         self.class_names = tuple(class_names)
         self.read = read
         self._run = run
+        self._meanings = meanings or {}
+        self.object_box = object_box(self._meanings)
 
     def __call__(self, contents) -> dict:
         outputs = self._run(contents)
@@ -48,7 +63,12 @@ class Predictor:
                 f"The model has {count} classes. Received: "
                 f"{len(self.class_names)} names of classes."
             )
+        check_meanings(self._meanings, outputs)
         return outputs
+
+    def boxes(self) -> tuple[str, ...]:
+        """Returns the names of the outputs that are boxes."""
+        return tuple(declared(self._meanings, ObjectBox, PartBoxes))
 
     def answers(self, paths, num_top: int, batch_size: int):
         """Yields one dict per image file, in the order of `paths`.
@@ -68,6 +88,7 @@ def of_pixels(model, class_names, size) -> Predictor:
         class_names,
         functools.partial(read_pixels, size=size),
         lambda pixels: model.predict_on_batch(np.stack(pixels)),
+        meanings_of(model),
     )
 
 
@@ -87,8 +108,9 @@ def of_bytes(path, names_path) -> Predictor:
         found = serve(image_bytes=tf.constant(contents))
         return {name: value.numpy() for name, value in found.items()}
 
-    names = read_names(names_path or path / SAVED_NAMES)
-    return Predictor(names, read_bytes, run)
+    names = read_names(names_path or path / CLASS_NAMES)
+    outputs = saved.signatures["serving_bytes"].structured_outputs
+    return Predictor(names, read_bytes, run, _saved_meanings(path, outputs))
 
 
 def read_names(path):
@@ -96,6 +118,14 @@ def read_names(path):
     text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     # Not splitlines: a name may hold a character that it takes for an end.
     return text.removesuffix("\n").split("\n")
+
+
+def _saved_meanings(path, outputs):
+    """Returns the declaration of a SavedModel with outputs of these names."""
+    file = path / MEANINGS
+    if file.exists():
+        return from_config(json.loads(file.read_text(encoding="utf-8")))
+    return {n: m for n, m in OLDER_EXPORTS.items() if n in outputs}
 
 
 def _answers(images, predictor, num_top):
@@ -116,7 +146,7 @@ def _answers(images, predictor, num_top):
         yield {
             "path": image.path,
             "top": _top(own["probabilities"], predictor.class_names, num_top),
-            **{n: _rounded(own[n]) for n in BOXES if n in own},
+            **{name: _rounded(own[name]) for name in predictor.boxes()},
         }
 
 

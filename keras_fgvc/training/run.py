@@ -105,9 +105,9 @@ class Run(SavedRun):
 
         Returns:
             One dict per image, in the order of `paths`: `"path"`, `"top"`, a
-            list of `{"class", "probability"}`, and `"boxes"` or
-            `"part_boxes"` where the model has them; for a file that cannot be
-            read `"path"` and `"error"`.
+            list of `{"class", "probability"}`, and under its name each output
+            that the model declares as `ObjectBox` or `PartBoxes`; for a file
+            that cannot be read `"path"` and `"error"`.
         """
         answers = self.predictor(unfinished=unfinished).answers(
             find_images(paths), num_top, batch_size

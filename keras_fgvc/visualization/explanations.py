@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_fgvc._checks import check_positive_int
+from keras_fgvc.models.declaration import check_meanings, meanings_of
 from keras_fgvc.visualization.model_outputs import (
     read_boxes,
     read_gates,
@@ -60,13 +61,12 @@ def explain(
 ) -> list[Explanation]:
     """Runs a model and tells what it looked at, for any method.
 
-    Outputs are known by the names and shapes that the docstrings of
-    `keras_fgvc.models` give them, so a loaded model, `coarse_model()`,
-    `student_model()` and a model of your own do as well. Only
-    `"probabilities"` must be there.
+    Maps, boxes, gates and members are the outputs that the model declares in
+    its `output_meanings`; see `keras_fgvc.models.outputs`. A model without a
+    declaration has its most probable classes alone.
 
     Args:
-        model: A `keras.Model` that returns a dict.
+        model: A `keras.Model` that returns a dict with `"probabilities"`.
         images: `(n, height, width, 3)`, raw pixels 0..255.
         class_names: A name for each label. Defaults to `"class 0"` and so on.
         num_top: How many of the most probable classes are told.
@@ -75,8 +75,8 @@ def explain(
         One `Explanation` an image.
 
     Raises:
-        ValueError: If the model has no `"probabilities"`, or images or names
-            are not as described.
+        ValueError: If the model has no `"probabilities"`, its declaration
+            does not fit its outputs, or images or names are not as described.
 
     Example:
 
@@ -96,8 +96,11 @@ def explain(
     outputs = _predict(model, images)
     probabilities = outputs["probabilities"]
     names = names_of(class_names, probabilities.shape[1])
-    maps, boxes = read_maps(outputs), read_boxes(outputs)
-    gates, members = read_gates(outputs), read_members(outputs)
+    meanings = meanings_of(model)
+    check_meanings(meanings, outputs)
+    maps, boxes = read_maps(meanings, outputs), read_boxes(meanings, outputs)
+    gates = read_gates(meanings, outputs)
+    members = read_members(meanings, outputs)
     return [
         Explanation(
             top=_top(probabilities[n], names, num_top),

@@ -1,132 +1,82 @@
-"""Finds the meaning of a model's outputs by names and shapes.
+"""Reads maps, boxes and members from outputs by what the model declares.
 
-Names and shapes are those of the docstrings in `keras_fgvc.models`, so that a
-model loaded from a file, or one of your own, is read like ours. An output of
-another name, or of another rank, is passed over.
+In each function `meanings` is the model's declaration (see
+`keras_fgvc.models.outputs`) and `outputs` has arrays by the same names.
 """
-
-import re
 
 import keras
 import numpy as np
 
+from keras_fgvc.models.declaration import declared, object_box
+from keras_fgvc.models.outputs import (
+    Gates,
+    MapOf,
+    MapsOf,
+    Members,
+    ObjectBox,
+    PartBoxes,
+)
 from keras_fgvc.ops import saliency_map
 
-# Cells a side of a map that is made here.
+# Cells per side of a map that is made here.
 CANVAS = 112
 WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
-MASKS = re.compile(r"masks_(\d+)")
 
 
-def read_maps(outputs: dict) -> dict:
-    """Maps `(n, i, j)` that span the whole image, by a title."""
-    maps = {}
-    if _has(outputs, "heatmap", 3):
-        # Of the maps below, if there are any.
-        title = "mean attention" if "attention" in outputs else "heat map"
-        maps[title] = outputs["heatmap"]
-    if _has(outputs, "mean_activation", 3):
-        maps["mean activation"] = _seen_in(
-            outputs["mean_activation"], outputs.get("boxes")
-        )
-    if _has(outputs, "part_scores", 2):
-        boxes = keras.ops.convert_to_tensor(outputs["part_boxes"])
-        saliency = saliency_map(boxes, CANVAS, CANVAS)
-        maps["part saliency"] = keras.ops.convert_to_numpy(saliency)
-    for title, stack in _stacks(outputs):
-        for number in range(stack.shape[-1]):
-            maps[f"{title} {number + 1}"] = stack[..., number]
+def read_maps(meanings: dict, outputs: dict) -> dict:
+    """Returns maps `(n, i, j)` that span the whole image, by title."""
+    maps, box = {}, object_box(meanings)
+    for name, meaning in declared(meanings, MapOf, MapsOf, PartBoxes).items():
+        for title, values in _maps_of(meaning, outputs[name]):
+            if not isinstance(meaning, PartBoxes) and meaning.of_crop:
+                values = _seen_in(values, outputs[box])
+            maps[title] = values
     return maps
 
 
-def read_boxes(outputs: dict) -> dict:
-    """Boxes `(n, k, 4)` by a title."""
-    boxes = {}
-    if _has(outputs, "boxes", 3):
-        # What was cut out for the backbone, or what the attention is high on.
-        crops = "attention" not in outputs
-        boxes["crop" if crops else "object"] = outputs["boxes"]
-    if _has(outputs, "part_boxes", 3):
-        glimpses = "view_logits" in outputs
-        boxes["glimpses" if glimpses else "parts"] = outputs["part_boxes"]
-    return boxes
+def read_boxes(meanings: dict, outputs: dict) -> dict:
+    """Returns boxes `(n, k, 4)` by title."""
+    boxes = declared(meanings, ObjectBox, PartBoxes)
+    return {m.titles[0]: outputs[name] for name, m in boxes.items()}
 
 
-def read_gates(outputs: dict) -> dict:
-    """Weights `(n,)` of the members of a prediction, by their names."""
-    if not _has(outputs, "gates", 2):
-        return {}
-    gates = outputs["gates"]
-    return dict(zip(_heads(outputs, gates.shape[1]), gates.T, strict=True))
+def read_gates(meanings: dict, outputs: dict) -> dict:
+    """Returns weights `(n,)` of the members of a prediction, by name."""
+    gates = {}
+    for name, meaning in declared(meanings, Gates).items():
+        gates |= dict(zip(meaning.names, outputs[name].T, strict=True))
+    return gates
 
 
-def read_members(outputs: dict) -> dict:
-    """Logits `(n, classes)` of those who made the prediction together."""
+def read_members(meanings: dict, outputs: dict) -> dict:
+    """Returns logits `(n, classes)` of the members of a prediction, by name."""
     members = {}
-    if _has(outputs, "hypotheses", 3):
-        names = _heads(outputs, outputs["hypotheses"].shape[1])
-        members |= _members(names, outputs["hypotheses"])
-    if _has(outputs, "view_logits", 3):
-        count = outputs["view_logits"].shape[1]
-        glimpses = [f"glimpse {number}" for number in range(1, count)]
-        members |= _members(["whole image", *glimpses], outputs["view_logits"])
-    named = {
-        "coarse_logits": "first look",
-        "fine_logits": "second look",
-        "student_logits": "student",
-        "teacher_logits": "teacher",
-        "fusion_logits": "fusion",
-    }
-    for output, name in named.items():
-        if _has(outputs, output, 2):
-            members[name] = outputs[output]
-    return members if len(members) > 1 else {}
+    for name, meaning in declared(meanings, Members).items():
+        logits = outputs[name]  # (n, classes) or (n, members, classes)
+        each = [logits] if logits.ndim == 2 else np.moveaxis(logits, 1, 0)
+        members |= dict(zip(meaning.names, each, strict=True))
+    return members
 
 
-def _has(outputs, name, rank):
-    return name in outputs and outputs[name].ndim == rank
-
-
-def _stacks(outputs):
-    """Pairs of a title and maps `(n, i, j, k)`."""
-    for module in _modules(outputs):
-        yield f"module {module + 1}, head", outputs[f"masks_{module}"]
-    if _has(outputs, "attention", 4):
-        yield "attention map", outputs["attention"]
-    if _has(outputs, "score_maps", 4):
-        yield "score map", outputs["score_maps"]
-
-
-def _modules(outputs):
-    """Numbers of the modules that have masks, in order."""
-    found = [MASKS.fullmatch(name) for name in outputs]
-    numbers = sorted(int(match[1]) for match in found if match)
-    return [n for n in numbers if _has(outputs, f"masks_{n}", 4)]
-
-
-def _heads(outputs, count):
-    """Names of the members that gates weigh, the network first."""
-    names = ["network"]
-    for module in _modules(outputs):
-        for head in range(outputs[f"masks_{module}"].shape[-1]):
-            names.append(f"module {module + 1}, head {head + 1}")
-    if len(names) != count:  # a model of another make
-        names = [f"member {number + 1}" for number in range(count)]
-    return names
-
-
-def _members(names, logits):
-    """Splits `(n, members, classes)` into one entry per member."""
-    return dict(zip(names, np.moveaxis(logits, 1, 0), strict=True))
+def _maps_of(meaning, values):
+    """Yields pairs of a title and a map `(n, i, j)`."""
+    if isinstance(meaning, MapOf):
+        yield meaning.title, values
+    elif isinstance(meaning, MapsOf):
+        for number in range(values.shape[-1]):
+            yield f"{meaning.title} {number + 1}", values[..., number]
+    elif meaning.saliency:
+        boxes = keras.ops.convert_to_tensor(values)
+        saliency = saliency_map(boxes, CANVAS, CANVAS)
+        yield "part saliency", keras.ops.convert_to_numpy(saliency)
 
 
 def _seen_in(maps, boxes):
-    """Maps of what a backbone saw of an image, laid over the whole of it.
+    """Lays maps of a crop over the whole image, NaN outside the crop.
 
-    Outside the crop they are NaN. Boxes are `(n, 1, 4)`, or None for a
-    backbone that saw all.
+    Boxes are `(n, 1, 4)`.
     """
-    if boxes is None or np.allclose(boxes, WHOLE_IMAGE):
+    if np.allclose(boxes, WHOLE_IMAGE):
         return maps
     placed = []
     for values, (y_min, x_min, y_max, x_max) in zip(

@@ -160,6 +160,42 @@ def test_a_saved_model(saved_model, photographs, mixed, expected, capsys):
     assert ["error" in a for a in answers] == [False, True, True, True, False]
 
 
+@pytest.fixture
+def copied(saved_model, tmp_path):
+    """A SavedModel to change, and its file of what the outputs mean."""
+    path = shutil.copytree(saved_model, tmp_path / "copied" / "1")
+    return path, path / "assets.extra" / "outputs.json"
+
+
+def test_a_saved_model_of_before_its_outputs_were_declared(
+    copied, photographs, expected, capsys
+):
+    """Its answers have the boxes that they always had."""
+    path, declaration = copied
+    declaration.unlink()
+    words = ["predict", f"--model={path}", str(photographs / "test")]
+    assert main([*words, "--json"]) == 0
+    check_answers(lines_of(capsys)[0], expected)
+    assert main(words) == 0
+    assert "  box " in capsys.readouterr().out
+
+
+def test_a_saved_model_shows_what_it_declares(
+    copied, photographs, expected, capsys
+):
+    path, declaration = copied
+    words = ["predict", f"--model={path}", str(photographs / "test")]
+    declaration.write_text('{"boxes": {"kind": "PartBoxes"}}')
+    assert main([*words, "--json"]) == 0
+    check_answers(lines_of(capsys)[0], expected)
+    assert main(words) == 0  # the table has the object's box alone
+    assert "  box " not in capsys.readouterr().out
+    declaration.write_text("{}")
+    assert main([*words, "--json"]) == 0
+    answers, _ = lines_of(capsys)
+    assert {tuple(answer) for answer in answers} == {("path", "top")}
+
+
 def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
     run = training.open_run(trained)
     path = export.export_saved_model(

@@ -43,6 +43,12 @@ def test_a_sixth_method_is_trained_evaluated_and_exported(
     assert json.loads(capsys.readouterr().out)["images"] == 6
     assert main(["export", *run, f"--out={served}"]) == 0
     assert (served / "saved_model.pb").exists()
+    meanings = json.loads((served / "assets.extra/outputs.json").read_text())
+    assert meanings["activity"]["kind"] == "MapOf"
+    (image, *_) = sorted((photographs / "test").rglob("*.png"))
+    picture = tmp_path / "seen.png"
+    assert main(["explain", *run, f"--out={picture}", str(image)]) == 0
+    assert picture.exists()
 
 
 def test_a_method_that_no_file_registers_is_refused(tmp_path, capsys):

@@ -106,6 +106,16 @@ def test_boxes_that_are_no_crops_are_told(corner, text, capsys):
     assert bool(out) == bool(text) == ("threshold=0.5" in out)
 
 
+def test_boxes_of_an_untrained_localizer_are_noted(
+    words, fit_is, tmp_path, capsys
+):
+    """It cuts out the whole image; the model says which output its box is."""
+    fit_is(lambda stages: None)
+    (tmp_path / "run").mkdir()
+    assert main([*words, "--quiet"]) == 0
+    assert "note: 100 % of the boxes" in capsys.readouterr().out
+
+
 def test_an_interruption_says_how_to_go_on(words, fit_is, tmp_path, capsys):
     def interrupted(stages):
         if stages == [2]:

@@ -7,6 +7,7 @@ import pytest
 from keras_fgvc import evaluation
 from keras_fgvc.evaluation import Evaluation, Predictions
 from keras_fgvc.evaluation.json_values import without_nan
+from keras_fgvc.models.outputs import MapOf, ObjectBox
 from tests.evaluation.fixed import fixed, labeled
 
 
@@ -99,7 +100,10 @@ def test_localization_by_each_output():
     truth = np.float32([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.7], [0, 0, 1, 1]])
     whole = np.tile(np.float32([0, 0, 1, 1]), (3, 1, 1))
     model, images = fixed(
-        probabilities=probabilities, mean_activation=heatmap, boxes=whole
+        {"boxes": ObjectBox(), "spots": MapOf("image")},
+        probabilities=probabilities,
+        spots=heatmap,
+        boxes=whole,
     )
     result = evaluation.evaluate(
         model, labeled(images, [0, 0, 1], truth, 2), image_size=8
@@ -107,7 +111,7 @@ def test_localization_by_each_output():
     # IoU of the heat map's box: 1, 5/7, 1/4; of the whole image: 1/4, .35, 1.
     assert result.localization == {
         "boxes": pytest.approx(1 / 3),
-        "mean_activation": pytest.approx(2 / 3),
+        "spots": pytest.approx(2 / 3),
     }
     assert "IoU >= 0.5 by boxes 33.3 %" in str(result)
 

@@ -5,6 +5,7 @@ import pytest
 from keras_fgvc import data, evaluation
 from keras_fgvc.data.identity import identity
 from keras_fgvc.models import ELoPE
+from keras_fgvc.models.outputs import MapOf, MapsOf, ObjectBox, PartBoxes
 from keras_fgvc.ops import box_iou
 from tests import tiny
 from tests.evaluation.fixed import fixed, labeled
@@ -54,7 +55,9 @@ def test_model_without_a_threshold():
     heatmap[:, 0, :] = 0.0
     heatmap[:, 2:, 2:] = 1.0
     model, images = fixed(
-        probabilities=np.float32([[1, 0], [0, 1]]), heatmap=heatmap
+        {"heatmap": MapOf("image")},
+        probabilities=np.float32([[1, 0], [0, 1]]),
+        heatmap=heatmap,
     )
     found = evaluation.predict(
         model, labeled(images, [0, 1], None, 2), image_size=8
@@ -82,14 +85,46 @@ def test_one_crop_leaves_the_map_out_for_all_images():
     boxes = np.tile(np.float32(WHOLE), (5, 1, 1))
     boxes[4] = [[0, 0, 0.5, 0.5]]
     model, images = fixed(
+        {"where": ObjectBox(cropped=True), "what": MapOf("boxes")},
         probabilities=np.full((5, 2), 0.5, "float32"),
-        mean_activation=np.ones((5, 4, 4), "float32"),
-        boxes=boxes,
+        what=np.ones((5, 4, 4), "float32"),
+        where=boxes,
     )
     examples = labeled(images, [0] * 5, boxes[:, 0], 2)
     found = evaluation.predict(model, examples, image_size=8, batch_size=2)
-    assert list(found.boxes) == ["boxes"]
-    np.testing.assert_array_equal(found.boxes["boxes"], boxes[:, 0])
+    assert list(found.boxes) == ["where"]
+    np.testing.assert_array_equal(found.boxes["where"], boxes[:, 0])
+    boxes[4] = WHOLE
+    found = evaluation.predict(model, examples, image_size=8, batch_size=2)
+    assert list(found.boxes) == ["where", "what"]
+
+
+def test_what_is_not_declared_is_not_judged():
+    """Whatever its name and shape; and parts are not the object."""
+    table = {
+        "probabilities": np.full((2, 2), 0.5, "float32"),
+        "boxes": np.tile(np.float32(WHOLE), (2, 1, 1)),
+        "heatmap": np.ones((2, 4, 4), "float32"),
+        "each": np.ones((2, 4, 4, 3), "float32"),
+    }
+    parts = {"boxes": PartBoxes(), "each": MapsOf("image")}
+    for meanings in ({}, parts):
+        model, images = fixed(meanings, **table)
+        examples = labeled(images, [0, 1], None, 2)
+        found = evaluation.predict(model, examples, image_size=8)
+        assert found.boxes == {}
+
+
+def test_a_declaration_that_does_not_fit():
+    model, images = fixed(
+        {"boxes": ObjectBox()},
+        probabilities=np.full((2, 2), 0.5, "float32"),
+        boxes=np.ones((2, 3, 4), "float32"),
+    )
+    with pytest.raises(ValueError, match=r"\(batch, 1, 4\).*\(2, 3, 4\)"):
+        evaluation.predict(
+            model, labeled(images, [0, 1], None, 2), image_size=8
+        )
 
 
 def test_model_that_gives_probabilities_alone():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc import evaluation
+from keras_fgvc.models.outputs import MapOf, ObjectBox
 from tests.evaluation.fixed import fixed, labeled
 
 
@@ -12,12 +13,31 @@ def test_best_threshold_is_the_heat_maps_own():
     heatmap[:, 0, 0] = 1.0
     heatmap[:, 3, 3] = 0.0
     truth = np.tile(np.float32([0, 0, 0.5, 0.5]), (3, 1))
-    model, images = fixed(spots=heatmap)
-    examples = labeled(images, [0, 0, 1], truth, 2)
-    found = evaluation.best_threshold(
-        model, examples, "test", image_size=8, batch_size=2, heatmap="spots"
+    meanings = {
+        "where": ObjectBox(cropped=True),
+        "what": MapOf("boxes", "activation"),
+        "spots": MapOf("image"),
+        "late": MapOf("image", "another"),
+    }
+    model, images = fixed(
+        meanings, spots=heatmap, what=1 - heatmap, late=1 - heatmap
     )
+    examples = labeled(images, [0, 0, 1], truth, 2)
+    options = {"image_size": 8, "batch_size": 2}
+    found = evaluation.best_threshold(model, examples, "test", **options)
     assert 0.3 < found <= 0.35
+    options["heatmap"] = "late"
+    other = evaluation.best_threshold(model, examples, "test", **options)
+    assert other != found
+
+
+def test_best_threshold_needs_a_map():
+    model, images = fixed(heatmap=np.zeros((2, 4, 4), "float32"))
+    whole = np.tile(np.float32([0, 0, 1, 1]), (2, 1))
+    with pytest.raises(ValueError, match="declares no map of the image"):
+        evaluation.best_threshold(
+            model, labeled(images, [0, 1], whole, 2), "test", image_size=8
+        )
 
 
 def test_best_threshold_needs_boxes():

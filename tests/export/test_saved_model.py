@@ -1,5 +1,6 @@
 """SavedModels serve what the model predicts."""
 
+import json
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from keras_fgvc.models import (
     Coarse2Fine,
     PainlessAttention,
 )
+from keras_fgvc.models.declaration import from_config
 from tests import tiny
 from tests.data.image_files import encode
 from tests.export.bad_files import CASES
@@ -82,6 +84,14 @@ def test_class_names_lie_beside(exported):
     _, path = exported
     text = (path / "assets.extra" / "class_names.txt").read_text()
     assert text == "red\ngreen\nblue\n"
+
+
+def test_what_the_outputs_mean_lies_beside(exported):
+    model, path = exported
+    text = (path / "assets.extra" / "outputs.json").read_text()
+    read = from_config(json.loads(text))
+    assert read == model.output_meanings
+    assert list(read) == list(model.output_meanings)
 
 
 def test_existing_path_is_left_alone(exported):

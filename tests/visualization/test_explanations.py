@@ -10,6 +10,7 @@ from keras_fgvc.models import (
     ELoPE,
     PainlessAttention,
 )
+from keras_fgvc.models.outputs import Gates, MapOf, ObjectBox
 from keras_fgvc.ops import saliency_map
 from keras_fgvc.visualization import TopClass, explain
 from keras_fgvc.visualization.explanations import BATCH_SIZE
@@ -213,9 +214,10 @@ def test_a_model_from_a_file(tmp_path):
 class Fixed(keras.Model):
     """A model of another make: gives what it was given."""
 
-    def __init__(self, outputs):
+    def __init__(self, outputs, meanings=None):
         super().__init__()
         self.outputs_given = outputs
+        self.output_meanings = meanings or {}
 
     def predict(self, images, batch_size, verbose):
         assert (batch_size, verbose) == (BATCH_SIZE, 0)
@@ -229,12 +231,14 @@ def test_a_models_map_is_laid_over_what_it_saw():
     model = Fixed(
         {
             "probabilities": np.float32([[0.2, 0.8]]),
-            "mean_activation": activation,
-            "boxes": np.float32([[[0.25, 0.5, 0.5, 1.0]]]),
-        }
+            "what": activation,
+            "where": np.float32([[[0.25, 0.5, 0.5, 1.0]]]),
+        },
+        {"what": MapOf("boxes", "activity"), "where": ObjectBox(cropped=True)},
     )
     (found,) = explain(model, IMAGES[:1])
-    placed = found.maps["mean activation"]
+    assert list(found.boxes) == ["crop"]
+    placed = found.maps["activity"]
     assert placed.shape == (CANVAS, CANVAS)
     rows, columns = np.where(np.isfinite(placed))
     assert (rows.min(), rows.max() + 1) == (CANVAS // 4, CANVAS // 2)
@@ -245,16 +249,17 @@ def test_a_models_map_is_laid_over_what_it_saw():
     assert placed[CANVAS * 3 // 8, CANVAS - 1] == pytest.approx(0.5, abs=0.04)
 
 
-def test_an_unknown_model_has_its_top_classes():
+def test_a_model_that_declares_nothing_has_its_top_classes():
     image = keras.Input((None, None, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(image)
     shares = keras.layers.Dense(3, activation="softmax")(pooled)
-    # Names that are known, of things that are not.
+    # Names and shapes of a method of ours say nothing.
+    box = keras.ops.stack([pooled, pooled, pooled, pooled], axis=-1)
     outputs = {
         "probabilities": shares,
-        "heatmap": pooled,
-        "attention": pooled,
-        "boxes": pooled,
+        "heatmap": keras.ops.mean(image, axis=-1),
+        "attention": image,
+        "boxes": box[:, :1],
     }
     found, outputs = explained(keras.Model(image, outputs))
     assert found[0].top[0].label == outputs["probabilities"][0].argmax()
@@ -262,15 +267,17 @@ def test_an_unknown_model_has_its_top_classes():
     assert found[0].members == {}
 
 
-def test_gates_without_masks_have_names_too():
+def test_gates_without_members():
     model = Fixed(
         {
             "probabilities": np.float32([[0.2, 0.8]]),
-            "gates": np.float32([[0.6, 0.4]]),
-        }
+            "shares": np.float32([[0.6, 0.4]]),
+        },
+        {"shares": Gates(("near", "far"))},
     )
     (found,) = explain(model, IMAGES[:1])
-    assert found.gates == pytest.approx({"member 1": 0.6, "member 2": 0.4})
+    assert found.gates == pytest.approx({"near": 0.6, "far": 0.4})
+    assert found.members == {}
 
 
 def test_names_and_ties():
@@ -291,5 +298,8 @@ def test_wrong_arguments():
         explain(model, IMAGES, num_top=0)
     with pytest.raises(ValueError, match=r"dict with logits, parts.*keras\.M"):
         explain(Fixed({"logits": IMAGES, "parts": IMAGES}), IMAGES)
+    wrong = Fixed(model.outputs_given, {"where": ObjectBox()})
+    with pytest.raises(ValueError, match=r"must name outputs.*'where'"):
+        explain(wrong, IMAGES[:1])
     with pytest.raises(ValueError, match="Received: a ndarray"):
         explain(Fixed(np.zeros((1, 2))), IMAGES)

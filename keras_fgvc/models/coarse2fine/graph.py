@@ -4,8 +4,17 @@ import keras
 from keras import ops
 
 from keras_fgvc import backbones
-from keras_fgvc.layers import BilinearAttentionPooling
+from keras_fgvc.layers import AttentionUpsampler, BilinearAttentionPooling
+from keras_fgvc.models._declared import DeclaredModel
 from keras_fgvc.models.coarse2fine import attention_views as views
+from keras_fgvc.models.outputs import MapOf, MapsOf, Members, ObjectBox
+
+
+def inputs(size):
+    """Images of any size, and squares of one, `(b, size, size, 3)`."""
+    image = keras.Input((None, None, 3), name="image", dtype="float32")
+    resize = keras.layers.Resizing(size, size, dtype="float32", name="square")
+    return image, resize(image)
 
 
 class Look:
@@ -45,6 +54,12 @@ def head(num_classes, name):
     return keras.layers.Dense(num_classes, name=name)
 
 
+def make_upsampler(attention, image_size):
+    """From the cells of a map `(b, h, w, m)` to about the image's pixels."""
+    cell = max(1, round(image_size / attention.shape[1]))
+    return AttentionUpsampler(cell, name="upsampler")
+
+
 def highlight(images, attention, upsampler, seed):
     """The images, greyed but for what one attention map lights up."""
     chosen = views.MapChoice(seed, name="choice")(attention)
@@ -71,21 +86,35 @@ def prediction(coarse, fine, predict_with):
     }
 
 
-def localization(attention, upsampler, threshold, cell):
-    """The mean map and the box around what it is high on."""
+def localization(attention, upsampler, threshold):
+    """The maps, their mean and the box around what it is high on."""
     heatmap = ops.mean(attention, axis=-1)
-    box = views.ObjectBox(threshold, cell, dtype="float32", name="boxes")
+    box = views.ObjectBox(
+        threshold, upsampler.factor, dtype="float32", name="boxes"
+    )
     boxes = box(upsampler(ops.expand_dims(heatmap, -1)))
-    return {"heatmap": heatmap, "boxes": boxes}
+    return {"heatmap": heatmap, "boxes": boxes, "attention": attention}
 
 
-def first_look(model, outputs):
+def meanings(outputs):
+    """What the outputs of both looks, or of the first alone, mean."""
+    found = {
+        "boxes": ObjectBox(),
+        "heatmap": MapOf("image", "mean attention"),
+        "attention": MapsOf("image", "attention map"),
+    }
+    if "fine_logits" in outputs:
+        found["coarse_logits"] = Members(("first look",))
+        found["fine_logits"] = Members(("second look",))
+    return found
+
+
+def first_look(model):
     """A model of what needs no second look, out of the whole's outputs."""
-    names = ("attention", "heatmap", "boxes", "parts")
+    names, outputs = ("attention", "heatmap", "boxes", "parts"), model.output
     coarse = outputs["coarse_logits"]
     softmax = keras.layers.Softmax(dtype="float32", name="coarse_probabilities")
     chosen = {key: outputs[key] for key in names}
     chosen |= {"logits": coarse, "probabilities": softmax(coarse)}
-    first = keras.Model(model.input, chosen, name=f"{model.name}_coarse")
-    first.num_classes = model.num_classes
-    return first
+    first = DeclaredModel(model.input, chosen, name=f"{model.name}_coarse")
+    return first.declare(meanings(chosen), num_classes=model.num_classes)

@@ -32,7 +32,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
-from keras_fgvc.layers import AttentionCenterLoss, AttentionUpsampler
+from keras_fgvc.layers import AttentionCenterLoss
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
@@ -157,10 +157,7 @@ class Coarse2Fine(FineGrainedModel):
             batch_norm=batch_norm,
             name="features",
         )
-        image = keras.Input((None, None, 3), name="image", dtype="float32")
-        square = keras.layers.Resizing(
-            image_size, image_size, dtype="float32", name="square"
-        )(image)
+        image, square = graph.inputs(image_size)
         look = graph.Look(
             features,
             pooling,
@@ -172,8 +169,7 @@ class Coarse2Fine(FineGrainedModel):
         )
         coarse_head = graph.head(num_classes, "coarse_logits")
         attention, parts, coarse = look(square, coarse_head)
-        cell = max(1, round(image_size / attention.shape[1]))
-        upsampler = AttentionUpsampler(cell, name="upsampler")
+        upsampler = graph.make_upsampler(attention, image_size)
         if lit := augment == "highlight":
             second = graph.highlight(square, attention, upsampler, seed)
             fine_head = graph.head(num_classes, "fine_logits")
@@ -183,16 +179,20 @@ class Coarse2Fine(FineGrainedModel):
         _, fine_parts, fine = look(second, fine_head, second=True, hold=lit)
         outputs = {
             **graph.prediction(coarse, fine, predict_with),
-            **graph.localization(attention, upsampler, threshold, cell),
-            "attention": attention,
+            **graph.localization(attention, upsampler, threshold),
             "parts": parts,
             "fine_parts": fine_parts,
         }
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings=graph.meanings(outputs),
+            **kwargs,
+        )
         self.features = features
         self.second_features = look.second_features
         self.upsampler = upsampler
-        self._named_outputs = outputs
 
         self.center_loss = AttentionCenterLoss(
             num_classes,
@@ -242,7 +242,7 @@ class Coarse2Fine(FineGrainedModel):
         For inference; `"probabilities"` and `"logits"` are the coarse head's.
         After `set_threshold` call it again.
         """
-        return graph.first_look(self, self._named_outputs)
+        return graph.first_look(self)
 
     def set_threshold(self, value: float) -> None:
         """Moves `threshold`, such as to the best one on validation.

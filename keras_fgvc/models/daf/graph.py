@@ -14,6 +14,8 @@ from keras_fgvc.layers import (
     PartAttentionFilter,
     SaliencyPartProposals,
 )
+from keras_fgvc.models._declared import DeclaredModel
+from keras_fgvc.models.outputs import MapOf, Members, PartBoxes
 from keras_fgvc.ops import saliency_map
 
 
@@ -170,11 +172,24 @@ def prediction(logits):
     return {"probabilities": softmax(logits), "logits": logits}
 
 
-def student_only(image, outputs, name):
+def meanings(outputs):
+    """What the outputs mean; not all have a heat map, or a teacher."""
+    found = {"part_boxes": PartBoxes("parts", saliency=True)}
+    if "heatmap" in outputs:
+        found = {"heatmap": MapOf("image", "heat map"), **found}
+    if "teacher_logits" in outputs:
+        for member in ("student", "teacher", "fusion"):
+            found[f"{member}_logits"] = Members((member,))
+    return found
+
+
+def student_only(model):
     """A model of what needs no teacher, out of the whole's outputs."""
+    outputs = model.output
     kept = ("part_boxes", "part_scores", "heatmap")
     chosen = {key: outputs[key] for key in kept if key in outputs}
     softmax = keras.layers.Softmax(dtype="float32", name="student_softmax")
     logits = outputs["student_logits"]
     chosen |= {"logits": logits, "probabilities": softmax(logits)}
-    return keras.Model(image, chosen, name=f"{name}_student")
+    student = DeclaredModel(model.input, chosen, name=f"{model.name}_student")
+    return student.declare(meanings(chosen), num_classes=model.num_classes)

@@ -188,11 +188,16 @@ class DAF(FineGrainedModel):
         outputs |= graph.prediction(
             outputs[f"{predict_with or predictors[0]}_logits"]
         )
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings=graph.meanings(outputs),
+            **kwargs,
+        )
         self.features = features
         self.square = square
         self.student_head = student_head
-        self._named_outputs = outputs
 
         self.views = ProposalViews(
             noise_stddev=noise_stddev,
@@ -253,9 +258,7 @@ class DAF(FineGrainedModel):
 
         For inference; `"probabilities"` and `"logits"` are the student's.
         """
-        model = graph.student_only(self.input, self._named_outputs, self.name)
-        model.num_classes = self.num_classes
-        return model
+        return graph.student_only(self)
 
 
 def _checked(taps):

@@ -9,6 +9,7 @@ from keras_fgvc.layers import (
     LocalizationModule,
     PartCrop,
 )
+from keras_fgvc.models.outputs import Embedding, MapOf, ObjectBox
 
 STEM_TAP = 4
 
@@ -60,4 +61,20 @@ def classify(feature_map, num_classes, pooling, k, embedding_dim):
         "logits": logits,
         "embedding": hidden,
         "mean_activation": keras.ops.mean(feature_map, axis=-1),
+    }
+
+
+def meanings(has_localizer):
+    """What the outputs mean: behind a localiser the backbone sees a crop."""
+    activation = "mean activation"
+    if not has_localizer:
+        return {
+            "mean_activation": MapOf("image", activation),
+            "embedding": Embedding(),
+        }
+    return {
+        "boxes": ObjectBox(cropped=True),
+        "heatmap": MapOf("image", "heat map"),
+        "mean_activation": MapOf("boxes", activation),
+        "embedding": Embedding(),
     }

@@ -156,7 +156,13 @@ class ELoPE(FineGrainedModel):
                 feature_map, num_classes, pooling, k, embedding_dim
             )
         )
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings=elope_graph.meanings(localize),
+            **kwargs,
+        )
         self.features = features
         self.localizer = localizer
 

@@ -7,6 +7,7 @@ from keras import ops
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc.layers import PartCrop
+from keras_fgvc.models.outputs import MapsOf, Members, PartBoxes
 from keras_fgvc.ops import (
     gather_windows,
     mix_hypotheses,
@@ -239,6 +240,18 @@ def prediction(view_logits):
         "logits": logits,
         "view_logits": view_logits,
     }
+
+
+def meanings(outputs, num_parts):
+    """What the outputs mean; regions in the middle have no score maps."""
+    glimpses = (f"glimpse {number}" for number in range(1, 1 + num_parts))
+    found = {
+        "view_logits": Members(("whole image", *glimpses)),
+        "part_boxes": PartBoxes("glimpses"),
+    }
+    if "score_maps" in outputs:
+        found["score_maps"] = MapsOf("image", "score map")
+    return found
 
 
 def check_part_sizes(part_sizes):

@@ -201,7 +201,13 @@ class FCAN(FineGrainedModel):
             image, outputs["part_boxes"], classifiers, crop_size
         )
         outputs |= graph.prediction(view_logits)
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings=graph.meanings(outputs, len(part_sizes)),
+            **kwargs,
+        )
         self.features = features
         self.map_size = map_size
         self.glimpses = glimpses

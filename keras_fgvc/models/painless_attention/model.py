@@ -32,6 +32,7 @@ from keras_fgvc.models._classification import (
     cross_entropy,
 )
 from keras_fgvc.models.base import FineGrainedModel
+from keras_fgvc.models.outputs import Gates, MapOf, MapsOf, Members
 from keras_fgvc.models.painless_attention.phases import make_phases
 from keras_fgvc.models.painless_attention.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
@@ -147,7 +148,13 @@ class PainlessAttention(FineGrainedModel):
             "hypotheses": hypotheses,
             "mean_activation": keras.ops.mean(maps[tap], axis=-1),
         }
-        super().__init__(image, outputs, num_classes=num_classes, **kwargs)
+        super().__init__(
+            image,
+            outputs,
+            num_classes=num_classes,
+            output_meanings=_meanings(len(taps), num_heads),
+            **kwargs,
+        )
         self.features = features
 
     def phases(self):
@@ -207,3 +214,16 @@ def _attend(maps, **options):
         attended.append(pooled)
         outputs[f"masks_{number}"] = masks
     return attended, outputs
+
+
+def _meanings(num_modules, num_heads):
+    """What the outputs mean: each head of each module is a member."""
+    found = {"mean_activation": MapOf("image", "mean activation")}
+    names = ["network"]
+    for number in range(num_modules):
+        title = f"module {number + 1}, head"
+        found[f"masks_{number}"] = MapsOf("image", title)
+        names += [f"{title} {head + 1}" for head in range(num_heads)]
+    found["gates"] = Gates(names)
+    found["hypotheses"] = Members(names)
+    return found
