@@ -46,6 +46,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
       where nobody said; `training.fit` notes it beside the run.
     - `stages` names the phases of the method's training; `begin_stage(name)`
       makes the model ready for one: what trains, what is minimised.
+    - `threshold_stage` names the stage after which `set_threshold` can be
+      given a better value; `None` for a method without a threshold.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.
@@ -55,6 +57,7 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     """
 
     stages = ("classifier",)
+    threshold_stage = None
 
     def __init__(self, inputs, outputs, *, num_classes: int, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

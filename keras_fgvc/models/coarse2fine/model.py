@@ -116,6 +116,7 @@ class Coarse2Fine(FineGrainedModel):
     """
 
     stages = ("upsampler", "classifier")
+    threshold_stage = "classifier"
 
     def __init__(
         self,
@@ -284,8 +285,7 @@ class Coarse2Fine(FineGrainedModel):
     def coarse_model(self) -> keras.Model:
         """The first look alone, at half the cost, on the same weights.
 
-        For inference; `"probabilities"` and `"logits"` are the coarse head's.
-        After `set_threshold` call it again.
+        For inference by the coarse head. After `set_threshold` call it again.
         """
         return graph.first_look(self, self._named_outputs)
 

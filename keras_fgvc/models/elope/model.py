@@ -111,6 +111,7 @@ class ELoPE(FineGrainedModel):
     """
 
     stages = tuple(STAGE_TERMS)
+    threshold_stage = "localizer"
 
     def __init__(
         self,
