@@ -265,7 +265,7 @@ def test_the_threshold_is_chosen_and_each_stage_is_evaluated(
     (workdir / "2-localizer" / "threshold.json").write_text("0.9")
     assert main([*words, "--evaluate-after=crops"]) == 0
     out = capsys.readouterr().out
-    assert "threshold" not in out
+    assert "is best on validation" not in out
     assert [line[:19] for line in out.splitlines() if "top-1" in line] == [
         "test after crops: 6",
         "test after weighted",
