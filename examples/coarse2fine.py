@@ -1,48 +1,39 @@
-"""Coarse2Fine, or WS-DAN, on a folder of photographs.
+"""Coarse2Fine on a folder of photographs: both looks, and the first alone.
 
-    python examples/coarse2fine.py --data=FOLDER --backbone=inception_v3 \
-        --weights=imagenet --recipe=coarse2fine-paper --workdir=runs/birds
-    python examples/coarse2fine.py ... --recipe=wsdan-official
+    python examples/coarse2fine.py FOLDER runs/birds
 
-See elope.py for what FOLDER holds. Without orthogonal start, as in the
-paper's Table 8: --arguments=orthogonal=false. The plain fine-tune by the same
-recipe: --baseline. WORKDIR/attention.png shows test images under their mean
-attention map, with true (green) and found (red) boxes.
+See elope.py for FOLDER. Its parent WS-DAN, and Coarse2Fine without orthogonal
+start, as in the paper's Table 8:
+
+    keras-fgvc train --recipe wsdan-official --backbone inception_v3 \
+        --weights imagenet --data FOLDER --workdir runs/wsdan
+    keras-fgvc train --recipe coarse2fine-paper --backbone inception_v3 \
+        --weights imagenet --data FOLDER --workdir runs/table8 \
+        --arguments orthogonal=false
 """
 
-import pathlib
+import sys
 
-from absl import app, flags
-from paper_run import run, sample_images
-
-from keras_fgvc import visualization
-
-FLAGS = flags.FLAGS
-FLAGS.set_default("recipe", "coarse2fine-short")
-flags.mark_flag_as_required("data")
+from keras_fgvc import data, evaluation, recipes, training
 
 
-def main(_):
-    model, images, recipe = run(tune_after="classifier")
-    if FLAGS.baseline:
-        return
-    pixels, boxes, labels = sample_images(images, recipe.load_size)
-    outputs = model.predict(pixels, verbose=0)
-    guesses = outputs["probabilities"].argmax(axis=1)
-    path = pathlib.Path(FLAGS.workdir) / "attention.png"
-    visualization.save_grid(
-        path,
-        pixels,
-        titles=[
-            f"{images.class_names[label][:18]} {'+' if right else '-'}"
-            for label, right in zip(labels, guesses == labels, strict=True)
-        ],
-        heatmaps=outputs["heatmap"],
-        true_boxes=boxes,
-        boxes=outputs["boxes"][:, 0],
+def main(folder, workdir, recipe, backbone, weights):
+    images = data.open_dataset(folder)
+    model = training.build_model(
+        recipe, backbone, images.num_classes, weights=weights
     )
-    print(f"picture: {path}")
+    training.fit(model, recipe, images, workdir)
+    run = training.open_run(workdir)
+    print(f"both looks: {run.evaluate()}")
+    # Coarse2Fine's own: the first look alone costs half.
+    size = recipe.load_size
+    coarse = evaluation.evaluate(model.coarse_model(), images, image_size=size)
+    print(f"first look: {coarse}")
+    run.explain(images.subset("test").paths[:6], f"{workdir}/seen.png")
+    print(f"picture: {workdir}/seen.png")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(
+        *sys.argv[1:], recipes.get("coarse2fine-short"), "resnet50", "imagenet"
+    )

@@ -1,155 +1,42 @@
-"""DAF on a folder of photographs.
+"""DAF on a folder of photographs: student, teacher and their fusion.
 
-    python examples/daf.py --data=FOLDER --backbone=resnet50 \
-        --weights=imagenet --recipe=daf-paper --workdir=runs/birds
-    python examples/daf.py ... --row=heatmap
+    python examples/daf.py FOLDER runs/birds
 
-See elope.py for what FOLDER holds. --row is a row of the paper's Table 3:
-baseline, proposals, heatmap, teacher (without distillation) or complete. It
-prints what student, teacher and fusion each reach, how far student and
-teacher are apart, with --points=FILE how many of the proposed parts hold a
-point of the object, and draws WORKDIR/parts.png: test images with their
-parts, heat map and saliency map, and the views that judge the parts.
-
---points takes an .npz file with `path`, the images' paths in FOLDER, and
-`parts_xyv`, `(images, points, 3)`: x, y in pixels and whether it is visible.
+See elope.py for FOLDER. The rows of the paper's Table 3 have the --arguments
+heatmap=false,teacher=false (proposals), teacher=false (heatmap), distill=false
+(teacher) and none (complete): keras-fgvc train --recipe daf-paper ...
+benchmarks/daf_views.py tells how often a part holds a point of the object.
 """
 
-import pathlib
+import sys
 
-import keras
 import numpy as np
-from absl import app, flags
-from paper_run import run, sample_images
 
-from keras_fgvc import layers, visualization
-from keras_fgvc.ops import saliency_map
+from keras_fgvc import data, evaluation, recipes, training
 
-FLAGS = flags.FLAGS
-FLAGS.set_default("recipe", "daf-short")
-flags.mark_flag_as_required("data")
-ROWS = {
-    "baseline": "",
-    "proposals": "heatmap=false,teacher=false",
-    "heatmap": "teacher=false",
-    "teacher": "distill=false",
-    "complete": "",
-}
-flags.DEFINE_enum("row", "complete", list(ROWS), "Row of Table 3.")
-flags.DEFINE_string("points", None, "Where the objects' points are.")
-KEPT = ("student_logits", "teacher_logits", "fusion_logits", "part_boxes")
-NUM_PICTURES, RANDOM_BOXES = 5, 100
+MEMBERS = ("student", "teacher", "fusion")
 
 
-def main(_):
-    FLAGS.baseline = FLAGS.baseline or FLAGS.row == "baseline"
-    FLAGS.arguments = ",".join(filter(None, [ROWS[FLAGS.row], FLAGS.arguments]))
-    batches = []  # of the test split
-
-    def keep(model, pixels, outputs):
-        batches.append({n: outputs[n] for n in KEPT if n in outputs})
-
-    model, images, recipe = run(on_batch=keep)
-    if FLAGS.baseline:
-        return
-    test = images.subset("test")
-    outputs = {n: np.concatenate([b[n] for b in batches]) for n in batches[0]}
-    report(outputs, test.labels)
-    if FLAGS.points:
-        report_points(test, outputs["part_boxes"])
-    show_parts(model, images, recipe.load_size)
-
-
-def report(outputs, labels):
-    """Prints each one's accuracy, and what student and teacher disagree on."""
-    for name in ("student", "teacher", "fusion"):
-        if f"{name}_logits" in outputs:
-            right = outputs[f"{name}_logits"].argmax(axis=1) == labels
-            print(f"test, {name}: top-1 {right.mean():.4f}")
-    if "teacher_logits" in outputs:
-        teacher, student = (
-            keras.ops.log_softmax(outputs[f"{name}_logits"])
-            for name in ("teacher", "student")
-        )
-        apart = keras.ops.exp(teacher) * (teacher - student)
-        apart = float(keras.ops.mean(keras.ops.sum(apart, axis=1)))
-        print(f"test: KL(teacher, student) {apart:.4f}")
-
-
-def report_points(examples, boxes):
-    """Prints how many boxes hold a visible point, and how many would."""
-    points = read_points(examples.paths)
-    rng = np.random.default_rng(FLAGS.seed)
-    sides = boxes[..., 2:] - boxes[..., :2]
-    by_chance = []
-    for _ in range(RANDOM_BOXES):
-        corners = rng.uniform(size=sides.shape) * (1 - sides)
-        moved = np.concatenate([corners, corners + sides], axis=-1)
-        by_chance.append(share_with_a_point(moved, points))
-    found = share_with_a_point(boxes, points)
-    print(
-        f"{100 * found:.1f} % of the parts hold a point of the object, "
-        f"{100 * np.mean(by_chance):.1f} % at random places"
+def main(folder, workdir, recipe, backbone, weights):
+    images = data.open_dataset(folder)
+    model = training.build_model(
+        recipe, backbone, images.num_classes, weights=weights
     )
+    training.fit(model, recipe, images, workdir)
+    kept = []  # DAF's own: what student, teacher and fusion say
 
+    def keep(pixels, outputs):
+        kept.append({name: outputs[f"{name}_logits"] for name in MEMBERS})
 
-def read_points(paths):
-    """`(images, points, 2)`, y and x from 0 to 1, NaN where not visible."""
-    if paths is None:
-        raise app.UsageError("--points needs images that are files.")
-    folder = pathlib.Path(FLAGS.data)
-    with np.load(FLAGS.points) as file:
-        rows = {name: n for n, name in enumerate(file["path"])}
-        marks = file["parts_xyv"]
-    found = []
-    for path in paths:
-        name = pathlib.Path(path).relative_to(folder).as_posix()
-        x, y, visible = marks[rows[name]].T
-        width, height = keras.utils.load_img(path).size
-        place = np.stack([y / height, x / width], axis=-1)
-        found.append(np.where(visible[:, None] > 0, place, np.nan))
-    return np.stack(found)
-
-
-def share_with_a_point(boxes, points):
-    """Share of boxes `(n, m, 4)` with one of `(n, points, 2)` inside."""
-    boxes, points = boxes[:, :, None], points[:, None]
-    inside = (points >= boxes[..., :2]) & (points < boxes[..., 2:])
-    return inside.all(axis=-1).any(axis=-1).mean()
-
-
-def show_parts(model, images, size):
-    """A row an image, as in the paper's Figure 2."""
-    pixels, _, _ = sample_images(images, size, NUM_PICTURES)
-    outputs = model.predict(pixels, verbose=0)
-    boxes = outputs["part_boxes"]
-    heatmaps = outputs.get("heatmap", [None] * len(pixels))
-    views = layers.ProposalViews(
-        noise_stddev=model.noise_stddev, blur_sigma=model.blur_sigma
-    )
-    views = keras.ops.convert_to_numpy(views([pixels, boxes]))
-    saliency = saliency_map(boxes, size, size)
-    saliency = 255 * keras.ops.convert_to_numpy(saliency)
-    cells = []  # of the grid: picture, title, heat map, boxes
-    for image, photograph in enumerate(pixels):
-        mask = np.repeat(saliency[image, ..., None], 3, axis=-1)
-        cells.append((photograph, "parts", None, boxes[image]))
-        cells.append((photograph, "heat map", heatmaps[image], None))
-        cells.append((mask, "saliency map", None, None))
-        for part, view in enumerate(views[image], start=1):
-            cells.append((view, f"view of part {part}", None, None))
-    pictures, titles, maps, drawn = zip(*cells, strict=True)
-    path = pathlib.Path(FLAGS.workdir) / "parts.png"
-    visualization.save_grid(
-        path,
-        pictures,
-        titles=titles,
-        heatmaps=maps,
-        boxes=drawn,
-        columns=len(cells) // len(pixels),
-    )
-    print(f"picture: {path}")
+    size = recipe.load_size
+    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    for name in MEMBERS:
+        logits = np.concatenate([batch[name] for batch in kept])
+        right = logits.argmax(axis=1) == found.labels
+        print(f"test, {name}: top-1 {100 * right.mean():.2f} %")
+    photographs = images.subset("test").paths[:6]
+    training.open_run(workdir).explain(photographs, f"{workdir}/seen.png")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(*sys.argv[1:], recipes.get("daf-short"), "resnet50", "imagenet")

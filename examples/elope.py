@@ -1,26 +1,33 @@
-"""ELoPE from a folder of photographs to a trained model, all four stages.
+"""ELoPE on a folder of photographs: all four stages, figures, a picture.
 
-    python examples/elope.py --data=FOLDER --backbone=resnet50 \
-        --weights=imagenet --recipe=elope-paper --workdir=runs/birds
+    python examples/elope.py FOLDER runs/birds
 
 FOLDER holds class folders, or a split.csv (path,label,split and optionally
-x_min,y_min,x_max,y_max). Run the same command again after an interruption: it
-goes on after the last finished epoch. The test split is looked at after each
-stage and never used to choose. Where images have boxes, --tune_threshold
-chooses tau by those of the validation split.
+x_min,y_min,x_max,y_max). The same command goes on after an interruption. With
+the paper's budget, and the figures after each stage:
+
+    keras-fgvc train --recipe elope-paper --data FOLDER --weights imagenet \
+        --workdir runs/birds --tune-threshold --evaluate-after all
 """
 
-from absl import app, flags
-from paper_run import run
+import sys
 
-FLAGS = flags.FLAGS
-FLAGS.set_default("recipe", "elope-short")
-flags.mark_flag_as_required("data")
+from keras_fgvc import data, recipes, training
 
 
-def main(_):
-    run(tune_after="localizer")
+def main(folder, workdir, recipe, backbone, weights):
+    images = data.open_dataset(folder)
+    model = training.build_model(
+        recipe, backbone, images.num_classes, weights=weights
+    )
+    # ELoPE's own: boxes of validation images, if any, choose the threshold.
+    has_boxes = images.subset("validation").boxes is not None
+    training.fit(model, recipe, images, workdir, tune_threshold=has_boxes)
+    run = training.open_run(workdir)
+    print(f"threshold {model.threshold}, test: {run.evaluate()}")
+    run.explain(images.subset("test").paths[:6], f"{workdir}/seen.png")
+    print(f"picture: {workdir}/seen.png")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(*sys.argv[1:], recipes.get("elope-short"), "resnet50", "imagenet")

@@ -1,114 +1,40 @@
-"""FCAN on a folder of photographs.
+"""FCAN on a folder of photographs, and what each of its views knows.
 
-    python examples/fcan.py --data=FOLDER --backbone=inception_v3 \
-        --weights=imagenet --recipe=fcan-paper --workdir=runs/birds
-    python examples/fcan.py ... --arguments='regions="center"'
+    python examples/fcan.py FOLDER runs/birds
 
-See elope.py for what FOLDER holds; --rounds=2 goes through the three stages
-twice. Feature maps lie in WORKDIR/cache, which may be deleted at the end. It
-prints the rows of the paper's Table 6 (the fixed regions in the middle come
-from a run of their own, above) and draws WORKDIR/glimpses.png: test images
-with their regions, and each score map beside the region chosen by it.
+See elope.py for FOLDER. WORKDIR/cache, of feature maps, may be deleted at the
+end. Two rounds: keras-fgvc train --recipe fcan-paper --rounds 2 --data ...
+benchmarks/fcan_views.py prints the rows of the paper's Table 6.
 """
 
-import pathlib
+import sys
 
-import keras
 import numpy as np
-from absl import app, flags
-from paper_run import run, sample_images
 
-from keras_fgvc import visualization
-from keras_fgvc.ops import crop_and_resize
-
-FLAGS = flags.FLAGS
-FLAGS.set_default("recipe", "fcan-short")
-flags.mark_flag_as_required("data")
-NUM_PICTURES = 6
+from keras_fgvc import data, evaluation, recipes, training
 
 
-def main(_):
-    if FLAGS.baseline:
-        raise app.UsageError("Its row 'whole image' is the plain network's.")
-    rng = np.random.default_rng(FLAGS.seed)
-    views = []  # of each batch: what the model's views say, and random crops
-
-    def keep(model, pixels, outputs):
-        crops = random_crops(model, pixels, outputs["part_boxes"], rng)
-        views.append((softmax(outputs["view_logits"]), crops))
-
-    model, images, recipe = run(evaluate_after=("parts",), on_batch=keep)
-    report(model, images.subset("test").labels, views)
-    show_glimpses(model, images, recipe.load_size)
-
-
-def report(model, labels, views):
-    """Prints the accuracy of the views and of their means."""
-    views, crops = map(np.concatenate, zip(*views, strict=True))
-    crops = np.concatenate([views[:, :1], crops], axis=1)
-    names = [f"{n}x{n} {model.regions}" for n in model.part_sizes]
-    rows = {"whole image": views[:, :1]}
-    for part, name in enumerate(names, start=1):
-        rows[f"{name} alone"] = views[:, [part]]
-    rows[f"whole image + {names[-1]}"] = views[:, [0, -1]]
-    rows["whole image + " + ", ".join(names)] = views
-    rows["whole image + random crops (no training on them)"] = crops
-    for name, probabilities in rows.items():
-        right = probabilities.mean(axis=1).argmax(axis=1) == labels
-        print(f"| {name} | {100 * right.mean():.2f} |")
-
-
-def softmax(logits):
-    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-
-
-def random_crops(model, pixels, boxes, rng):
-    """Classifies random regions with the whole image's network."""
-    sides = boxes[..., 2:] - boxes[..., :2]
-    corners = rng.uniform(size=sides.shape) * (1 - sides)
-    boxes = np.concatenate([corners, corners + sides], axis=-1)
-    size = (model.crop_size, model.crop_size)
-    crops = crop_and_resize(
-        pixels.astype("float32"), boxes.astype("float32"), size
+def main(folder, workdir, recipe, backbone, weights):
+    images = data.open_dataset(folder)
+    model = training.build_model(
+        recipe, backbone, images.num_classes, weights=weights
     )
-    network = model.classifiers[0]
-    parts = range(len(model.part_sizes))
-    logits = [network.predict_on_batch(crops[:, part]) for part in parts]
-    return softmax(np.stack(logits, axis=1))
+    training.fit(model, recipe, images, workdir)
+    views = []  # FCAN's own: the whole image, then a region of each size
 
+    def keep(pixels, outputs):
+        views.append(outputs["view_logits"])
 
-def show_glimpses(model, images, size):
-    """A row an image, as in the paper's Figure 3."""
-    pixels, _, _ = sample_images(images, size, NUM_PICTURES)
-    outputs = model.predict(pixels, verbose=0)
-    side = (size, size)
-    crops = crop_and_resize(
-        pixels.astype("float32"), outputs["part_boxes"], side
-    )
-    crops = keras.ops.convert_to_numpy(crops)
-    scores = outputs.get("score_maps")
-    cells = []  # of the grid: picture, title, heat map, boxes
-    for image, photograph in enumerate(pixels):
-        found = outputs["part_boxes"][image]
-        cells.append((photograph, "regions", None, found))
-        for part, size in enumerate(model.part_sizes):
-            name = f"{size}x{size}"
-            if scores is not None:
-                heatmap = scores[image, ..., part]
-                cells.append((photograph, f"scores, {name}", heatmap, None))
-            cells.append((crops[image, part], f"region, {name}", None, None))
-    pictures, titles, maps, boxes = zip(*cells, strict=True)
-    path = pathlib.Path(FLAGS.workdir) / "glimpses.png"
-    visualization.save_grid(
-        path,
-        pictures,
-        titles=titles,
-        heatmaps=maps,
-        boxes=boxes,
-        columns=len(cells) // len(pixels),
-    )
-    print(f"picture: {path}")
+    size = recipe.load_size
+    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    print(f"test: {evaluation.evaluate_predictions(found)}")
+    right = np.concatenate(views).argmax(axis=2) == found.labels[:, None]
+    names = ["whole image", *(f"{n}x{n} cells" for n in model.part_sizes)]
+    for name, share in zip(names, right.mean(axis=0), strict=True):
+        print(f"{name} alone: top-1 {100 * share:.2f} %")
+    photographs = images.subset("test").paths[:6]
+    training.open_run(workdir).explain(photographs, f"{workdir}/seen.png")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(*sys.argv[1:], recipes.get("fcan-short"), "resnet50", "imagenet")

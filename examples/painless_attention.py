@@ -1,60 +1,40 @@
-"""Painless attention on photographs, and the paper's study on digits.
+"""Painless attention on a folder of photographs, and what its gates say.
 
-    python examples/painless_attention.py --data=FOLDER --weights=imagenet \
-        --backbone=resnet50 --recipe=painless-paper --workdir=runs/birds
-    python examples/painless_attention.py --ablation --workdir=runs/digits \
-        --mnist=mnist.npz
+    python examples/painless_attention.py FOLDER runs/birds
 
-See elope.py for what FOLDER holds. The plain fine-tune by the same recipe:
---baseline. WORKDIR/masks.png shows test images under their masks, one row a
-module. --ablation trains the rows of the paper's Figure 4 on cluttered digits
-and prints its table; see painless_ablation.py.
+See elope.py for FOLDER. Other places and numbers of masks:
+keras-fgvc train --method painless --arguments taps=[16,32],num_heads=4 ...
+benchmarks/painless_ablation.py trains the rows of the paper's Figure 4.
 """
 
-import pathlib
+import sys
 
 import numpy as np
-import painless_ablation
-from absl import app, flags
-from paper_run import run, sample_images
 
-from keras_fgvc import visualization
-
-FLAGS = flags.FLAGS
-FLAGS.set_default("recipe", "painless-short")
-flags.DEFINE_boolean("ablation", False, "Figure 4 on cluttered digits.")
-COUNT = 8
+from keras_fgvc import data, evaluation, recipes, training
 
 
-def main(_):
-    if FLAGS.ablation:
-        return painless_ablation.main()
-    if FLAGS.data is None:
-        raise app.UsageError("--data=FOLDER is needed, or --ablation.")
-    model, images, recipe = run()
-    if not FLAGS.baseline:
-        show_masks(model, images, recipe.load_size)
-
-
-def show_masks(model, images, size):
-    """Each test image under each mask of each module."""
-    pixels, _, _ = sample_images(images, size, COUNT)
-    outputs = model.predict(pixels, verbose=0)
-    pictures, maps, titles = [], [], []
-    for module, place in enumerate(model.taps):
-        masks = outputs[f"masks_{module}"]
-        for head in range(model.num_heads):
-            pictures.extend(pixels)
-            # Each map to its own range, whatever its size.
-            maps.extend(masks[..., head])
-            gate = outputs["gates"][:, 1 + module * model.num_heads + head]
-            titles += [f"{place}, head {head}: {g:.2f}" for g in gate]
-    path = pathlib.Path(FLAGS.workdir) / "masks.png"
-    visualization.save_grid(
-        path, np.array(pictures), titles=titles, heatmaps=maps, columns=COUNT
+def main(folder, workdir, recipe, backbone, weights):
+    images = data.open_dataset(folder)
+    model = training.build_model(
+        recipe, backbone, images.num_classes, weights=weights
     )
-    print(f"picture: {path} (title: where, which mask, its gate)")
+    training.fit(model, recipe, images, workdir)
+    gates = []  # the method's own: how much each mask has a say
+
+    def keep(pixels, outputs):
+        gates.append(outputs["gates"])
+
+    size = recipe.load_size
+    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    print(f"test: {evaluation.evaluate_predictions(found)}")
+    masks = [f"{p}/{n}" for p in model.taps for n in range(model.num_heads)]
+    means = np.concatenate(gates).mean(axis=0)
+    for name, gate in zip(["network", *masks], means, strict=True):
+        print(f"gate of {name}: {gate:.2f}")
+    photographs = images.subset("test").paths[:6]
+    training.open_run(workdir).explain(photographs, f"{workdir}/seen.png")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main(*sys.argv[1:], recipes.get("painless-short"), "resnet50", "imagenet")

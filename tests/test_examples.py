@@ -1,19 +1,22 @@
-"""The example scripts run as a user runs them, on the smallest input.
+"""The example scripts on the smallest input, and benchmarks that read runs.
 
-Except for one thing: their steps are not compiled. `quickstart.py` and
-`fcan_digits.py` train for minutes: `make demo` is the test of the first.
+Their steps are not compiled. A paper's script is called with a tiny recipe and
+network; the others run as a user runs them. `quickstart.py` and
+`benchmarks/fcan_digits.py` train for minutes: `make demo` is the test of the
+first.
 """
 
-import json
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import pytest
 
-from keras_fgvc import data, evaluation, models, recipes, training
+from keras_fgvc import data, models, recipes, training
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -21,11 +24,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 def run(script, *flags, cwd):
     process = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.eager"),
-            str(ROOT / "examples" / script),
-            *flags,
-        ],
+        [*(sys.executable, "-m", "tests.eager"), str(ROOT / script), *flags],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -33,6 +32,30 @@ def run(script, *flags, cwd):
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return process.stdout
+
+
+def call(script, recipe, *, load_size=32, backbone=None, **changes):
+    """Calls what a paper's script calls; returns the model it saved."""
+    recipe = recipes.get(recipe).replace(
+        image_size=32, load_size=load_size, batch_size=4, **changes
+    )
+    ones = {stage.name: 1 for stage in recipe.stages}
+    recipe = recipe.with_epochs(**ones).with_batch_sizes(
+        **dict.fromkeys(ones, 4)
+    )
+    main = runpy.run_path(str(ROOT / "examples" / script))["main"]
+    main("photos", "run", recipe, backbone or tiny.backbone(), None)
+    workdir = pathlib.Path("run")
+    assert (workdir / "seen.png").stat().st_size > 1000
+    return keras.saving.load_model(workdir / "model.keras")
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder of photographs in the current one; returns the latter."""
+    write_folder(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def write_folder(root):
@@ -48,61 +71,6 @@ def write_folder(root):
             keras.utils.save_img(path, image, scale=False)
 
 
-def elope(*flags, cwd):
-    return run(
-        "elope.py",
-        "--data=photos",
-        "--workdir=run",
-        "--backbone=mobilenet",
-        "--image_size=32",
-        "--load_size=40",
-        "--batch_size=4",
-        "--epochs=classifier=1,localizer=1,crops=1,weighted=1",
-        "--arguments=k=1,embedding_dim=8",
-        "--verbose=0",
-        *flags,
-        cwd=cwd,
-    )
-
-
-def test_elope_on_a_folder_of_photographs(tmp_path):
-    write_folder(tmp_path / "photos")
-    output = elope("--stages=classifier,localizer", cwd=tmp_path)
-    assert "after localizer: 6 images, top-1" in output
-    found = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert list(found) == ["classifier", "localizer"]
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    assert (model.image_size, model.embedding_dim) == (32, 8)
-
-
-def test_elope_in_several_commands(tmp_path):
-    """tau goes from one to the next; an early stage again spoils nothing."""
-    write_folder(tmp_path / "photos")
-    write_boxes(tmp_path / "photos")
-
-    def kept():
-        model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-        path = tmp_path / "run" / "predictions-test.npz"
-        found = evaluation.Predictions.load(path)
-        return model, found.probabilities
-
-    early = ("--stages=classifier,localizer", "--tune_threshold")
-    elope(*early, cwd=tmp_path)
-    tuned, _ = kept()
-    path = tmp_path / "run" / "threshold.json"
-    assert json.loads(path.read_text()) == tuned.threshold
-    path.write_text("0.9")  # no choice that can come by itself
-    elope("--stages=crops,weighted", cwd=tmp_path)
-    whole, answers = kept()
-    assert (whole.threshold, whole.stage) == (0.9, "weighted")
-    elope(*early, cwd=tmp_path)
-    again, answers_now = kept()
-    assert (again.threshold, again.stage) == (0.9, "weighted")
-    np.testing.assert_array_equal(answers_now, answers)
-    results = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert list(results) == ["classifier", "localizer", "crops", "weighted"]
-
-
 def write_boxes(root):
     """A split.csv over such a folder: every object fills its image's middle."""
     rows = ["path,label,split,x_min,y_min,x_max,y_max"]
@@ -112,47 +80,51 @@ def write_boxes(root):
     (root / "split.csv").write_text("\n".join(rows) + "\n")
 
 
-def test_coarse2fine_and_its_picture(tmp_path):
-    write_folder(tmp_path / "photos")
-    write_boxes(tmp_path / "photos")
-    output = run(
-        "coarse2fine.py",
-        "--data=photos",
-        "--workdir=run",
-        "--backbone=mobilenet",
-        "--image_size=32",
-        "--load_size=32",
-        "--batch_size=4",
-        "--epochs=upsampler=1,classifier=1",
-        "--arguments=num_maps=2,tap=8",
-        "--tune_threshold",
-        "--verbose=0",
-        cwd=tmp_path,
-    )
-    assert "after upsampler: 6 images" in output
-    assert "after classifier: 6 images" in output
-    assert (tmp_path / "run" / "attention.png").stat().st_size > 1000
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+@pytest.mark.usefixtures("eager")
+def test_elope_chooses_its_threshold_by_boxes(photos, capsys):
+    write_boxes(photos / "photos")
+    arguments = {"tap": 8, "k": 1, "embedding_dim": 8}
+    model = call("elope.py", "elope-short", load_size=40, arguments=arguments)
+    assert (model.image_size, model.embedding_dim) == (32, 8)
+    out = capsys.readouterr().out
+    assert f"threshold {model.threshold}, test: 6 images, top-1" in out
+    assert f"threshold {model.threshold} is best on validation" in out
+
+
+@pytest.mark.usefixtures("eager")
+def test_coarse2fine_and_its_first_look(photos, capsys):
+    arguments = {"tap": 8, "num_maps": 2}
+    model = call("coarse2fine.py", "coarse2fine-short", arguments=arguments)
     assert (model.image_size, model.num_maps, model.tap) == (32, 2, 8)
-    assert f"threshold {model.threshold} is best on validation" in output
+    out = capsys.readouterr().out
+    assert "both looks: 6 images, top-1" in out
+    assert "first look: 6 images, top-1" in out
 
 
-def test_fcan_its_table_and_its_picture(tmp_path):
-    write_folder(tmp_path / "photos")
-    flags = (
-        "--data=photos",
-        "--workdir=run",
-        "--backbone=mobilenet",
-        "--image_size=64",
-        "--load_size=64",
-        "--batch_size=4",
-        "--epochs=whole=1,localizer=1,parts=1",
-        "--arguments=part_sizes=[1,2],crop_size=32,tap=8",
-        "--batch_sizes=localizer=5",
-        "--verbose=0",
-    )
-    process = run("fcan.py", *flags, cwd=tmp_path)
-    rows = [line for line in process.splitlines() if line.startswith("| ")]
+@pytest.mark.usefixtures("eager")
+def test_painless_attention_and_its_gates(photos, capsys):
+    arguments = {"tap": 8, "taps": [4, 8], "num_heads": 3}
+    script = "painless_attention.py"
+    model = call(script, "painless-short", arguments=arguments)
+    assert (model.taps, model.num_heads) == ((4, 8), 3)
+    lines = capsys.readouterr().out.splitlines()
+    gates = [line.split(":") for line in lines if line.startswith("gate of")]
+    names = [name.removeprefix("gate of ") for name, _ in gates]
+    assert names == ["network", "4/0", "4/1", "4/2", "8/0", "8/1", "8/2"]
+    np.testing.assert_allclose(sum(float(g) for _, g in gates), 1, atol=0.04)
+
+
+@pytest.mark.usefixtures("eager")
+def test_fcan_its_views_and_its_table(photos, capsys):
+    arguments = {"part_sizes": (1, 2), "crop_size": 16}
+    arguments |= {"taps": (8, 8)}
+    model = call("fcan.py", "fcan-short", arguments=arguments)
+    assert (model.part_sizes, model.tap) == ((1, 2), 8)
+    out = capsys.readouterr().out
+    for name in ("whole image", "1x1 cells", "2x2 cells"):
+        assert f"{name} alone: top-1" in out
+    output = run("benchmarks/fcan_views.py", "--workdir=run", cwd=photos)
+    rows = [line for line in output.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows] == [
         "| whole image",
         "| 1x1 attention alone",
@@ -161,83 +133,58 @@ def test_fcan_its_table_and_its_picture(tmp_path):
         "| whole image + 1x1 attention, 2x2 attention",
         "| whole image + random crops (no training on them)",
     ]
-    assert (tmp_path / "run" / "glimpses.png").stat().st_size > 1000
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    assert (model.part_sizes, model.tap) == ((1, 2), 8)
+    assert (photos / "run" / "glimpses.png").stat().st_size > 1000
 
 
-def test_daf_its_figures_and_its_picture(tmp_path):
-    write_folder(tmp_path / "photos")
-    paths = sorted((tmp_path / "photos").glob("test/*/*.png"))
-    names = [p.relative_to(tmp_path / "photos").as_posix() for p in paths]
+@pytest.mark.usefixtures("eager")
+def test_daf_its_members_and_its_figures(photos, capsys):
+    paths = sorted((photos / "photos").glob("test/*/*.png"))
+    names = [p.relative_to(photos / "photos").as_posix() for p in paths]
     points = np.tile(np.float32([[16, 16, 1], [1, 1, 0]]), (len(names), 1, 1))
-    np.savez(tmp_path / "points.npz", path=names, parts_xyv=points)
-    flags = (
-        "--data=photos",
-        "--backbone=mobilenet",
-        "--image_size=32",
-        "--load_size=32",
-        "--batch_size=4",
-        "--epochs=classifier=1",
-        '--arguments=num_parts=2,term_weights={"hint":0,"grouping":0.2}',
-        "--points=points.npz",
-        "--verbose=0",
-    )
-    output = run("daf.py", *flags, "--workdir=run", cwd=tmp_path)
+    np.savez(photos / "points.npz", path=names, parts_xyv=points)
+    weights = {"grouping": 0.2}
+    arguments = {"num_parts": 2, "term_weights": weights}
+    backbone = "mobilenet"
+    model = call("daf.py", "daf-short", backbone=backbone, arguments=arguments)
+    assert model.num_parts == 2
+    assert model.loss_weights["grouping"] == 0.2
+    out = capsys.readouterr().out
+    for name in ("student", "teacher", "fusion"):
+        assert f"test, {name}: top-1" in out
+    flags = ("--workdir=run", "--points=points.npz")
+    output = run("benchmarks/daf_views.py", *flags, cwd=photos)
     for name in ("student", "teacher", "fusion"):
         assert f"test, {name}: top-1" in output
     assert "test: KL(teacher, student)" in output
     assert "of the parts hold a point of the object" in output
-    assert (tmp_path / "run" / "parts.png").stat().st_size > 1000
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    assert model.num_parts == 2
-    assert model.loss_weights["grouping"] == 0.2
-    assert "hint" not in model.loss_weights
-
-
-def test_painless_attention_and_its_picture(tmp_path):
-    write_folder(tmp_path / "photos")
-    output = run(
-        "painless_attention.py",
-        "--data=photos",
-        "--workdir=run",
-        "--backbone=mobilenet",
-        "--image_size=32",
-        "--load_size=32",
-        "--batch_size=4",
-        "--epochs=classifier=1",
-        "--arguments=taps=[8,16],num_heads=3",
-        "--verbose=0",
-        cwd=tmp_path,
-    )
-    assert "after classifier: 6 images" in output
-    assert (tmp_path / "run" / "masks.png").stat().st_size > 1000
-    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    assert (model.taps, model.num_heads) == ((8, 16), 3)
+    assert (photos / "run" / "parts.png").stat().st_size > 1000
 
 
 def test_painless_ablation_prints_a_table_and_goes_on(tmp_path):
     flags = (
-        "--ablation",
         "--workdir=run",
         "--num_train=128",
         "--num_test=20",
-        "--epochs=classifier=1",
+        "--epochs=1",
         "--rows=no attention,AD 1 AW 1",
         "--seeds=0",
     )
-    output = run("painless_attention.py", *flags, cwd=tmp_path)
+    script = "benchmarks/painless_ablation.py"
+    output = run(script, *flags, cwd=tmp_path)
     assert "no attention, seed 0" in output
     assert "| AD 1 AW 1 | 1 |" in output
     assert (tmp_path / "run" / "figure4.png").stat().st_size > 1000
-    again = run("painless_attention.py", *flags, cwd=tmp_path)
+    again = run(script, *flags, cwd=tmp_path)
     assert "seed 0" not in again  # read, not trained
     assert output.splitlines()[-4:] == again.splitlines()[-4:]
 
 
 def test_layer_in_your_model(tmp_path):
     output = run(
-        "layer_in_your_model.py", "--num_train=64", "--epochs=1", cwd=tmp_path
+        "examples/layer_in_your_model.py",
+        "--num_train=64",
+        "--epochs=1",
+        cwd=tmp_path,
     )
     names = [line.split()[0] for line in output.splitlines()]
     assert names[-2:] == ["GlobalAveragePooling2D", "GlobalKMaxPooling"]
@@ -257,7 +204,9 @@ def test_report_of_a_run(tmp_path, monkeypatch):
         "run",
         verbose=0,
     )
-    output = run("report.py", "--workdir=run", "--num_images=2", cwd=tmp_path)
+    output = run(
+        "examples/report.py", "--workdir=run", "--num_images=2", cwd=tmp_path
+    )
     assert "6 images, top-1" in output
     assert output.endswith("report: run/report.html\n")
     pictures = {path.name for path in (tmp_path / "run/report").iterdir()}

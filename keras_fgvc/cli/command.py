@@ -15,7 +15,7 @@ from keras_fgvc.cli import (
     report,
     train,
 )
-from keras_fgvc.cli.messages import UsageError, complain
+from keras_fgvc.cli.messages import UsageError, complain, in_flags
 from keras_fgvc.cli.parser import parse
 
 COMMANDS = {
@@ -67,7 +67,7 @@ def run(options) -> int:
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        complain(f"error: {_sentence(error)}")
+        complain(f"error: {in_flags(_sentence(error), options)}")
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
 
 

@@ -2,8 +2,8 @@
 
 import textwrap
 
-from keras_fgvc import data
-
+SUMMARY = "list the data sets that have a name, or describe one"
+EXAMPLE = "  keras-fgvc datasets --name cub200\n\nNothing is downloaded."
 HEADINGS = (
     "name and variants",
     "classes",
@@ -17,8 +17,16 @@ WIDTHS = (17, 7, 18, 3, 20, 15, 18)  # 120 columns with what is between.
 MAX_VARIANTS = 3
 
 
+def add_options(add):
+    """Adds the options of this command."""
+    add.option("--name", "describe this data set only")
+    add.option("--data-dir", "where data sets are looked for")
+
+
 def run(options) -> int:
     """Prints the table, or the summary of the data set `options.name`."""
+    from keras_fgvc import data
+
     if options.name:
         print(data.info(options.name, data_dir=options.data_dir).summary())
         return 0

@@ -4,7 +4,18 @@ import contextlib
 import json
 import sys
 
-from keras_fgvc import training
+SUMMARY = "evaluate a trained model on a split"
+EXAMPLE = "  keras-fgvc evaluate --workdir runs/birds --split validation"
+
+
+def add_options(add):
+    """Adds the options of this command."""
+    add.workdir()
+    add.data()
+    add.split()
+    add.batch_size()
+    add.json()
+    add.unfinished()
 
 
 def run(options) -> int:
@@ -20,6 +31,8 @@ def run(options) -> int:
 
 
 def _evaluate(options):
+    from keras_fgvc import training
+
     return training.open_run(options.workdir).evaluate(
         options.split,
         name_or_path=options.data,

@@ -1,6 +1,16 @@
 """What goes to standard error, and the error of a wrong command line."""
 
+import re
 import sys
+
+# Options under other names than the library's arguments.
+OTHER_NAMES = {
+    "name_or_path": ("data", "name"),
+    "count": ("rounds",),
+    "num_top": ("top",),
+}
+# `name` with nothing behind it, and the name of a value that was received.
+ARGUMENT = re.compile(r"`(\w+)`|(?<=Received: )(\w+)(?==)")
 
 
 class UsageError(ValueError):
@@ -10,3 +20,22 @@ class UsageError(ValueError):
 def complain(text: str) -> None:
     """Writes one message to standard error."""
     print(f"keras-fgvc: {text}", file=sys.stderr, flush=True)
+
+
+def in_flags(text: str, options) -> str:
+    """Names options in a message of the library, which names arguments.
+
+    Args:
+        text: Such as "`backbone` must be one of ...".
+        options: Namespace of the command line.
+    """
+
+    def flag(match):
+        name = match[1] or match[2]
+        for known in OTHER_NAMES.get(name, (name,)):
+            # Of two options for one argument, the one that was given.
+            if getattr(options, known, None) not in (None, []):
+                return "--" + known.replace("_", "-")
+        return match[0]
+
+    return ARGUMENT.sub(flag, text)

@@ -2,14 +2,44 @@
 
 import json
 
-from keras_fgvc.cli.image_names import read_names
-from keras_fgvc.cli.messages import complain
-from keras_fgvc.cli.predictors import open_predictor
-from keras_fgvc.training.image_files import find_images
+SUMMARY = "name what is on photographs"
+EXAMPLE = """  keras-fgvc predict --workdir runs/birds photographs/ one.jpg
+  find . -name '*.jpg' | keras-fgvc predict --workdir runs/birds \\
+      --json - > predictions.jsonl
+
+One line per image, in the order given. A file that cannot be read is
+named on standard error, and the exit code is then 1. Boxes are
+[y_min, x_min, y_max, x_max] from 0 to 1 of the image."""
+
+
+def add_options(add):
+    """Adds the options of this command."""
+    model = add.one_of()
+    model.option("--workdir", "folder of a training")
+    model.option(
+        "--model",
+        "a .keras file, with --classes and --load-size, or the folder of a "
+        "SavedModel",
+    )
+    add.option(
+        "--classes",
+        "names of the classes, one per line, in the order of the labels",
+    )
+    add.number("--load-size", "side at which images are loaded, in pixels")
+    add.images()
+    add.number("--top", "how many classes to name", 3)
+    add.batch_size()
+    add.json()
+    add.unfinished()
 
 
 def run(options) -> int:
     """Prints a table or JSON lines; 1 if an image could not be read."""
+    from keras_fgvc.cli.image_names import read_names
+    from keras_fgvc.cli.messages import complain
+    from keras_fgvc.cli.predictors import open_predictor
+    from keras_fgvc.training.image_files import find_images
+
     paths = find_images(read_names(options.images))
     predictor = open_predictor(options)
     row = _as_json if options.json else _Table(paths, predictor)

@@ -23,26 +23,26 @@ def open_predictor(options) -> Predictor:
         ValueError: If there is no model.
     """
     if options.workdir:
-        _refuse(options, "classes", "image_size")
+        _refuse(options, "classes", "load_size")
         run = training.open_run(options.workdir)
         return run.predictor(unfinished=options.unfinished)
     path = pathlib.Path(options.model)
     if (path / "saved_model.pb").exists():
-        _refuse(options, "image_size")
+        _refuse(options, "load_size")
         return of_bytes(path, options.classes)
     if not path.is_file():
         raise ValueError(
             f"{path} must be a .keras file, or a folder with saved_model.pb. "
             "For the folder of a training use --workdir."
         )
-    for name in ("classes", "image_size"):
+    for name in ("classes", "load_size"):
         if getattr(options, name) is None:
             raise UsageError(
                 f"A .keras file needs {_flag(name)}: it does not hold that."
             )
     names = read_names(options.classes)
     model = keras.saving.load_model(path, compile=False)
-    return of_pixels(model, names, options.image_size)
+    return of_pixels(model, names, options.load_size)
 
 
 def _refuse(options, *names):

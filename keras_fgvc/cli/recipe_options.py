@@ -1,11 +1,14 @@
 """Makes a recipe of the texts of a command line."""
 
+import contextlib
+import dataclasses
 import json
 import re
+import types
 import typing
 from types import NoneType
 
-from keras_fgvc import recipes, training
+from keras_fgvc import data, recipes, training
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.training.building import check_arguments
 
@@ -45,7 +48,7 @@ def make_recipe(options) -> recipes.Recipe:
             for stage, value in by_stage(texts, recipe, read, flag).items():
                 recipe = recipe.with_field(stage, field, value)
         for text in getattr(options, "set", None) or ():
-            recipe = recipe.with_field(*read_setting(text, recipe))
+            recipe = set_field(recipe, *read_setting(text, recipe))
         return recipe.with_rounds(options.rounds)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -86,8 +89,10 @@ def read_setting(text: str, recipe) -> tuple:
     """Stage, field and value from a text such as "crops.momentum=0.8".
 
     Args:
-        text: As given to `--set`. The value is of the field's own type;
-            "none" stands for none where a field may have none.
+        text: As given to `--set`. The value is of the field's own type, as
+            15, true, reflect or 0.5,1; "none" stands for none where a field
+            may have none. Fields of the augmentation are named like
+            "crops.augmentation.rotation".
         recipe: Whose stages are named.
 
     Raises:
@@ -95,7 +100,7 @@ def read_setting(text: str, recipe) -> tuple:
             another type than the field.
     """
     place, sign, value = text.partition("=")
-    stage, _, field = place.rpartition(".")
+    stage, _, field = place.strip().partition(".")
     names = [each.name for each in recipe.stages]
     if not sign or stage not in names or field not in _FIELDS:
         raise UsageError(
@@ -103,27 +108,66 @@ def read_setting(text: str, recipe) -> tuple:
             f"and FIELD of {', '.join(_FIELDS)}. Received: {text!r}."
         )
     kinds = _FIELDS[field]
-    if value.lower() == "none" and NoneType in kinds:
-        return stage, field, None
-    kind = kinds[0]
-    try:
-        return stage, field, kind(value)
-    except ValueError as error:
-        raise UsageError(
-            f"--set {place} must be of type {kind.__name__}. "
-            f"Received: {value!r}."
-        ) from error
+    for kind in kinds:
+        with contextlib.suppress(ValueError):
+            return stage, field, _READERS[kind](value.strip())
+    wanted = " or ".join(kind.__name__ for kind in kinds)
+    raise UsageError(
+        f"--set {place} must be of type {wanted.replace('NoneType', 'none')}. "
+        f"Received: {value!r}."
+    )
 
 
-def _fields():
-    """Types of a stage's fields that are one number or one text."""
-    hints = typing.get_type_hints(recipes.Stage)
-    kinds = {name: typing.get_args(h) or (h,) for name, h in hints.items()}
-    del kinds["name"]  # the model knows its stages by it
-    return {n: k for n, k in kinds.items() if k[0] in (int, float, str)}
+def set_field(recipe, stage: str, field: str, value) -> recipes.Recipe:
+    """A copy of a recipe with another value of a field of `read_setting`."""
+    outer, _, inner = field.partition(".")
+    if not inner:
+        return recipe.with_field(stage, field, value)
+    given = next(each for each in recipe.stages if each.name == stage)
+    changed = dataclasses.replace(getattr(given, outer), **{inner: value})
+    return recipe.with_field(stage, outer, changed)
 
 
-_FIELDS = _fields()
+def _read_none(text):
+    if text.lower() != "none":
+        raise ValueError
+    return None
+
+
+def _read_bool(text):
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+def _read_pair(text):
+    low, high = text.strip("()[]").split(",")
+    return float(low), float(high)
+
+
+_READERS = {
+    int: int,
+    float: float,
+    str: str,
+    bool: _read_bool,
+    tuple: _read_pair,
+    NoneType: _read_none,
+}
+
+
+def _fields(owner):
+    """The types that each field of a dataclass may have."""
+    for name, hint in typing.get_type_hints(owner).items():
+        is_union = isinstance(hint, types.UnionType)
+        kinds = typing.get_args(hint) if is_union else (hint,)
+        kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+        if all(kind in _READERS for kind in kinds):
+            yield name, kinds
+
+
+_FIELDS = dict(_fields(recipes.Stage))
+del _FIELDS["name"]  # the model knows its stages by it
+_FIELDS |= {f"augmentation.{n}": k for n, k in _fields(data.Augmentation)}
 
 
 def _how(text):
@@ -155,6 +199,12 @@ def by_stage(texts, recipe, read, flag) -> dict:
                 f"{flag} must be a number for all stages, or STAGE=NUMBER. "
                 f"Received: {text!r}."
             ) from error
-        names = [name] if name else [stage.name for stage in recipe.stages]
+        known = [stage.name for stage in recipe.stages]
+        if name and name not in known:
+            raise UsageError(
+                f"{flag} must name stages of {', '.join(known)}. "
+                f"Received: {text!r}."
+            )
+        names = [name] if name else known
         numbers.update(dict.fromkeys(names, value))
     return numbers

@@ -2,16 +2,32 @@
 
 import shlex
 
-from keras_fgvc import training
+SUMMARY = "write a page about a training: curves, figures, mistakes"
+EXAMPLE = """  keras-fgvc report --workdir runs/birds
 
+The page is WORKDIR/report.html, its pictures are in WORKDIR/report."""
 OPTIONS = (
     *("workdir", "data", "data_dir", "split", "batch_size", "num_images"),
     *("num_mistakes", "num_pairs"),
 )
 
 
+def add_options(add):
+    """Adds the options of this command."""
+    add.workdir()
+    add.data()
+    add.split()
+    add.batch_size()
+    add.number("--num-images", "images to explain", 8)
+    add.number("--num-mistakes", "mistakes to explain", 4, minimum=0)
+    add.number("--num-pairs", "confused pairs to show", 8)
+    add.unfinished()
+
+
 def run(options) -> int:
     """Writes WORKDIR/report.html and its pictures, WORKDIR/report/*.png."""
+    from keras_fgvc import training
+
     path = training.open_run(options.workdir).report(
         options.split,
         name_or_path=options.data,

@@ -4,35 +4,183 @@ import json
 import pathlib
 import sys
 
-import keras
+SUMMARY = "train a method by its recipe, or go on with it"
+EXAMPLE = """  keras-fgvc train --method elope --data photographs \\
+      --backbone resnet50 --workdir runs/birds
 
-from keras_fgvc import data, evaluation, training
-from keras_fgvc._files import move_into_place
-from keras_fgvc.cli.messages import UsageError
-from keras_fgvc.cli.recipe_options import make_recipe
-from keras_fgvc.models.declaration import meanings_of, object_box
-
+After an interruption the same command goes on after the last finished
+epoch. With more --epochs for the last finished stage it trains that
+stage longer. The test split is used once, at the end, unless
+--evaluate-after names stages."""
+METHODS = ("baseline", "elope", "painless", "coarse2fine", "fcan", "daf")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+STRATEGIES = ("none", "mirrored", "multiworker", "tpu")
 WHOLE_IMAGE = 0.95  # of its area
 MANY = 0.5  # of the boxes
 SILENT, BAR, LINE_AN_EPOCH = 0, 1, 2  # what `verbose` of Keras means
 
 
+def add_options(add):
+    """Adds the options of this command."""
+    add.option(
+        "--data", "folder, .csv file or name of a data set", required=True
+    )
+    add.data_dir()
+    add.option("--workdir", "folder for all that is written", required=True)
+    recipe = add.one_of()
+    recipe.option("--method", f"by METHOD-short: {', '.join(METHODS)}, yours")
+    recipe.option("--recipe", "another recipe, as elope-paper")
+    _add_network(add.group("network"))
+    _add_budget(add.group("budget (default: that of the recipe)"))
+    _add_run(add.group("run"))
+
+
+def _add_network(add):
+    text = "such as mobilenet_v2 or inception_v3"
+    add.option("--backbone", text, default="resnet50")
+    text = '"imagenet", "none" for random ones, or a file'
+    add.option("--weights", text, default="imagenet")
+    add.flag("--baseline", "the plain network by the same recipe")
+    text = "more for the method, as k=1,localize=false"
+    add.option("--arguments", text, default="")
+    add.number("--image-size", "side that the backbone sees, in pixels")
+    text = "side at which images are loaded, in pixels (default: in proportion)"
+    add.number("--load-size", text)
+
+
+def _add_budget(add):
+    text = "of all stages, as 5, or of some, as classifier=8,crops=4"
+    add.list("--epochs", text)
+    add.number("--batch-size", "images per step")
+    add.list("--batch-sizes", "of stages, as localizer=64")
+    add.list("--learning-rate", "of all, or as crops=1e-5")
+    add.list(
+        "--set",
+        "more of stages, as crops.momentum=0.8,crops.augmentation.rotation=15",
+        between=r",(?=[^,=]*=)",  # not the comma in random_crop=0.5,1
+    )
+    add.number("--rounds", "how often to go through the stages", 1)
+    add.list("--stages", "names of those to run (default: all)")
+    text = (
+        "choose the heat map's threshold by the boxes of the validation split"
+    )
+    add.flag("--tune-threshold", text)
+
+
+def _add_run(add):
+    add.number("--seed", "of weights, order, augmentation", 0, minimum=0)
+    add.number("--data-seed", "of splits (default: --seed)", minimum=0)
+    add.option("--precision", "of the computation", choices=PRECISIONS)
+    add.choice("--strategy", "devices to train on", *STRATEGIES)
+    add.option("--tpu", "its name", default="local")
+    add.choice("--on-error", "what broken images do", "raise", "skip")
+    text = "stages after which the test split is evaluated too, or all"
+    add.list("--evaluate-after", text)
+    add.flag("--no-test", "do not use the test split")
+    add.flag("--quiet", "show no progress, results only")
+
+
 def run(options) -> int:
     """Trains; the same options again go on with what was interrupted."""
-    options.recipe = options.recipe or f"{options.method}-short"
+    import keras
+
+    from keras_fgvc.cli.recipe_options import make_recipe
+
+    options.recipe = options.recipe or _recipe_of(options.method)
     recipe = make_recipe(options)
-    # Before any image is read; the model, which may have fewer, tells later.
-    _check_stages(options.stages, [stage.name for stage in recipe.stages])
     policy = keras.config.dtype_policy()
     if options.precision:
         keras.config.set_dtype_policy(options.precision)
     try:
+        _check(recipe, options)
         return _run(recipe, options)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
+def _recipe_of(method):
+    from keras_fgvc import recipes
+    from keras_fgvc.cli.messages import UsageError
+
+    short = [n for n in recipes.available() if n.endswith("-short")]
+    if f"{method}-short" not in short:
+        names = ", ".join(name.removesuffix("-short") for name in short)
+        raise UsageError(
+            f"--method must be one of {names}, or of yours with --register. "
+            f"Received: {method}."
+        )
+    return f"{method}-short"
+
+
+def _check(recipe, options):
+    """Raises before any image is read."""
+    import keras
+
+    from keras_fgvc.backbones import registry
+    from keras_fgvc.cli.messages import UsageError
+    from keras_fgvc.training.claims import check_settings
+
+    names = [stage.name for stage in recipe.stages]
+    # The model, which may have fewer, tells later.
+    _check_stages("--stages", options.stages, names)
+    wanted = options.stages or names
+    if options.evaluate_after != ["all"]:
+        _check_stages("--evaluate-after", options.evaluate_after, wanted)
+    if options.evaluate_after and options.no_test:
+        raise UsageError(
+            "--evaluate-after uses the test split: omit --no-test."
+        )
+    if options.tune_threshold:
+        _check_threshold(recipe, wanted)
+    weights = options.weights
+    if (
+        weights not in (None, "imagenet")
+        and not pathlib.Path(weights).is_file()
+    ):
+        raise UsageError(
+            '--weights must be "imagenet" or a file that exists. '
+            f"Received: {weights}."
+        )
+    facts = {
+        "seed": options.seed,
+        "precision": keras.config.dtype_policy().name,
+    }
+    try:
+        registry.find(options.backbone)
+        check_settings(options.workdir, recipe, **facts)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _check_threshold(recipe, wanted):
+    from keras_fgvc.cli.messages import UsageError
+    from keras_fgvc.models.registry import get_method
+
+    stage = get_method(recipe.method).threshold_stage
+    if stage is None:
+        raise UsageError(
+            f"{recipe.method} has no threshold: omit --tune-threshold."
+        )
+    if stage not in wanted:
+        raise UsageError(f"--tune-threshold needs {stage} among --stages.")
+
+
+def _check_stages(flag, wanted, known):
+    from keras_fgvc.cli.messages import UsageError
+
+    for name in wanted or ():
+        if name not in known:
+            raise UsageError(
+                f"{flag} must be of {', '.join(dict.fromkeys(known))}. "
+                f"Received: {name}."
+            )
+
+
 def _run(recipe, options):
+    import keras
+
+    from keras_fgvc import data, training
+
     strategy = training.make_strategy(options.strategy, tpu=options.tpu)
     is_chief = training.is_chief(strategy)
     keras.utils.set_random_seed(options.seed)
@@ -52,17 +200,25 @@ def _run(recipe, options):
             weights=None if options.weights == "none" else options.weights,
         )
     if is_chief:
-        origin = model.initial_weights or "its own"
-        print(f"{options.backbone} begins with {origin} weights.", flush=True)
-    finished = _train(model, recipe, images, options, is_chief)
-    if is_chief and not options.no_test:
-        _test(model, recipe, images, options, finished)
+        begins = _origin(model.initial_weights)
+        print(f"backbone {options.backbone} begins with {begins}", flush=True)
+    _train(model, recipe, images, options, is_chief)
     return 0
 
 
+def _origin(initial_weights):
+    """Words for what `training.build_model` noted."""
+    known = {"random": "random weights", "imagenet": "ImageNet weights"}
+    return known.get(initial_weights, f"the weights of {initial_weights}")
+
+
 def _train(model, recipe, images, options, is_chief):
-    """Runs the stages; returns whether the last one was among them."""
+    """Runs the stages, and evaluates after those that are asked for."""
+    from keras_fgvc import training
+
     numbered = _chosen_stages(model, recipe, options.stages)
+    last = _chosen_stages(model, recipe, None)[-1][0]
+    after = options.evaluate_after or []
     for count, (number, stage) in enumerate(numbered, start=1):
         if is_chief and not options.quiet:
             print(
@@ -78,35 +234,27 @@ def _train(model, recipe, images, options, is_chief):
                 options.workdir,
                 seed=options.seed,
                 stages=[number],
+                tune_threshold=options.tune_threshold,
                 verbose=_verbose(options.quiet),
             )
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt(
                 "The same command goes on after the last finished epoch."
             ) from stop
-    return numbered[-1][1] is _usable_stages(model, recipe)[-1][1]
-
-
-def _usable_stages(model, recipe):
-    """Pairs (number, stage) of the recipe's stages that the model has."""
-    numbered = enumerate(recipe.stages, start=1)
-    return [pair for pair in numbered if pair[1].name in model.stages]
+        asked = stage.name in after or after == ["all"]
+        if is_chief and not options.no_test and (asked or number == last):
+            _test(model, recipe, images, options, number)
+    if number != last and not asked and not options.no_test and is_chief:
+        print("The test split waits for the last stage.")
 
 
 def _chosen_stages(model, recipe, wanted):
-    usable = _usable_stages(model, recipe)
-    known = [stage.name for _, stage in usable]
-    _check_stages(wanted, known)
+    """Pairs (number, stage) of those to run."""
+    from keras_fgvc.training.folders import chosen_stages
+
+    usable = chosen_stages(model, recipe, None)
+    _check_stages("--stages", wanted, [stage.name for _, stage in usable])
     return [pair for pair in usable if not wanted or pair[1].name in wanted]
-
-
-def _check_stages(wanted, known):
-    for name in wanted or ():
-        if name not in known:
-            raise UsageError(
-                f"--stages must be of {', '.join(dict.fromkeys(known))}. "
-                f"Received: {name}."
-            )
 
 
 def _verbose(quiet):
@@ -115,13 +263,14 @@ def _verbose(quiet):
     return BAR if sys.stdout.isatty() else LINE_AN_EPOCH
 
 
-def _test(model, recipe, images, options, finished):
+def _test(model, recipe, images, options, number):
     """Prints the test split's figures and keeps them in the folder."""
+    from keras_fgvc import evaluation, training
+    from keras_fgvc._files import move_into_place
+    from keras_fgvc.models.declaration import meanings_of, object_box
+
     if "test" not in images.splits:
         print(f"{images.name} has no test split.")
-        return
-    if not finished:
-        print("The test split waits for the last stage.")
         return
     found = evaluation.predict(
         model,
@@ -131,12 +280,17 @@ def _test(model, recipe, images, options, finished):
     )
     figures = evaluation.evaluate_predictions(found)
     workdir = pathlib.Path(options.workdir)
-    found.save(workdir / "predictions-test.npz")
-    results = {model.stage: figures.as_dict()}
+    if number == max(training.open_run(workdir).finished_stages()):
+        # Those of the model that lies there, which may be of a later stage.
+        found.save(workdir / "predictions-test.npz")
+    path = workdir / "test.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results[model.stage] = figures.as_dict()
     text = json.dumps(results, indent=1) + "\n"
-    move_into_place(workdir / "test.json", lambda p: p.write_text(text))
+    move_into_place(path, lambda p: p.write_text(text))
     _note_whole_images(found.boxes.get(object_box(meanings_of(model))))
-    print(f"test: {figures}")
+    after = f" after {model.stage}" if options.evaluate_after else ""
+    print(f"test{after}: {figures}", flush=True)
 
 
 def _note_whole_images(boxes):

@@ -65,6 +65,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
       for one: what trains, what is minimised.
     - `output_meanings` says what the outputs mean; pictures, evaluation and
       the command line read it.
+    - `threshold_stage` names the stage after which `set_threshold` can be
+      given a better value; `None` for a method without a threshold.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.
@@ -78,6 +80,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     Raises:
         ValueError: If `output_meanings` does not fit the outputs.
     """
+
+    threshold_stage = None
 
     def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -6,10 +6,11 @@ workdir/
   1-classifier/
     log.csv                   one row an epoch
     tensorboard/
-    backup-0003.weights.h5    full state after 3 epochs, while it runs
+    backup-0003.weights.h5    full state after 3 epochs, until the next stage
     best.weights.h5           the best epoch on validation
-    done.json                 the stage is finished; it is never run again
+    done.json                 the stage is finished
   2-localizer/ ...
+    threshold.json            what `tune_threshold` chose
   model.keras                 the trained model
 ```
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import pathlib
 
 from keras_fgvc._files import move_into_place
 from keras_fgvc.data.identity import are_others, identity
-from keras_fgvc.training.files import find_backups
+from keras_fgvc.training.files import epochs_done
+from keras_fgvc.training.longer import check_longer, only_epochs_differ
 
 # Facts that identify a run. The data folder may move.
 COMPARED = (
@@ -24,8 +26,9 @@ UNTOLD = ("initial_weights", "opened_by")
 def claim(workdir, recipe, data, seed, model, is_chief):
     """Writes run.json, or checks that it names this same run.
 
-    A run that has not finished its first epoch has nothing to lose: another
-    may take its folder. Of several workers the chief writes.
+    The same run may be trained longer, see `check_longer`. A run that has not
+    finished its first epoch has nothing to lose: another may take its folder.
+    Of several workers the chief writes.
     """
     run = {
         "recipe": dataclasses.asdict(recipe),
@@ -38,17 +41,8 @@ def claim(workdir, recipe, data, seed, model, is_chief):
         "opened_by": data.opened_by,
     }
     run = json.loads(json.dumps(run))  # tuples become lists, as when read
-    path = workdir / "run.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    differing = _differing_facts(run, found)
-    if found and differing and _has_progress(workdir):
-        raise ValueError(
-            f"{workdir} holds another run: {', '.join(differing)} differ"
-            f"{_changes(run, found, differing)}. "
-            "Give a new folder, or the arguments of the first run (see "
-            f"{path})."
-        )
-    if found and not differing:
+    found = _same_run(workdir, run)
+    if found:
         for name in UNTOLD:
             run[name] = run[name] or found.get(name)
         # Those of the first call, where these are in memory and those files.
@@ -57,7 +51,49 @@ def claim(workdir, recipe, data, seed, model, is_chief):
             return
     workdir.mkdir(parents=True, exist_ok=True)
     move_into_place(
-        path, lambda p: p.write_text(json.dumps(run, indent=1) + "\n")
+        workdir / "run.json",
+        lambda p: p.write_text(json.dumps(run, indent=1) + "\n"),
+    )
+
+
+def check_settings(workdir, recipe, **facts) -> None:
+    """Raises as `fit` would, by what is known before any image is read.
+
+    Args:
+        workdir: Folder of a run, or of none yet.
+        recipe: `recipes.Recipe` to train by.
+        **facts: `seed` and `precision`, the name of a dtype policy.
+
+    Raises:
+        ValueError: If the folder holds another run that has finished an
+            epoch.
+    """
+    run = {"recipe": dataclasses.asdict(recipe), **facts}
+    _same_run(pathlib.Path(workdir), json.loads(json.dumps(run)))
+
+
+def _same_run(workdir, run):
+    """Returns the run that a folder holds, if it is this one; else {}.
+
+    Raises:
+        ValueError: If the folder holds another one that must not be lost.
+    """
+    path = workdir / "run.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    differing = _differing_facts(run, found)
+    if not found or not differing:
+        return found
+    if not _has_progress(workdir):
+        return {}
+    recipes = (found["recipe"], run["recipe"])
+    if differing == ["recipe"] and only_epochs_differ(*recipes):
+        check_longer(workdir, *recipes)
+        return found
+    raise ValueError(
+        f"{workdir} holds another run: {', '.join(differing)} differ"
+        f"{_changes(run, found, differing)}. "
+        "Give a new folder, or the arguments of the first run (see "
+        f"{path})."
     )
 
 
@@ -67,9 +103,11 @@ def _differing_facts(run, found):
         name
         for name in COMPARED
         # A model that was loaded does not tell what it began with.
-        if None not in (run[name], found.get(name)) and run[name] != found[name]
+        if None not in (run.get(name), found.get(name))
+        and run[name] != found[name]
     ]
-    others = other_splits(found.get("image_digests", {}), run["image_digests"])
+    told = found.get("image_digests", {})
+    others = other_splits(told, run.get("image_digests", {}))
     if others and "images" not in differing:
         differing.append(f"the images in {', '.join(others)}")
     return differing
@@ -113,8 +151,4 @@ def other_splits(told, found):
 
 def _has_progress(workdir):
     """Tells whether any stage has finished an epoch."""
-    return any(
-        (folder / "done.json").exists() or find_backups(folder)
-        for folder in workdir.iterdir()
-        if folder.is_dir()
-    )
+    return any(epochs_done(folder) for folder in workdir.iterdir())

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import re
 
 import keras
@@ -38,12 +39,15 @@ class Checkpoint(keras.callbacks.Callback):
                 self.folder / "best.weights.h5", self.whole.save_weights
             )
         old = find_backups(self.folder)
-        move_into_place(
-            self.folder / f"backup-{epoch + 1:04d}.weights.h5",
-            self.model.save_weights,
-        )
+        save_backup(self.folder, epoch + 1, self.model)
         for _, path in old:
             path.unlink()
+
+
+def save_backup(folder, epochs, model):
+    """Writes the full state, with the optimizer's, after some epochs."""
+    path = folder / f"backup-{epochs:04d}.weights.h5"
+    move_into_place(path, model.save_weights)
 
 
 def find_backups(folder):
@@ -53,9 +57,18 @@ def find_backups(folder):
 
 
 def remove_backups(folder):
-    """Removes them all, once the stage is finished."""
+    """Removes the full states of a stage that no training goes on from."""
     for _, path in find_backups(folder):
         path.unlink()
+
+
+def epochs_done(folder) -> int:
+    """Number of epochs after which a stage was finished or interrupted."""
+    done = folder / "done.json"
+    if done.exists():
+        return json.loads(done.read_text())["epochs"]
+    backups = find_backups(folder) if folder.is_dir() else ()
+    return backups[-1][0] if backups else 0
 
 
 def read_log(path, limit=None):

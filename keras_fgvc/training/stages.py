@@ -13,14 +13,28 @@ from keras_fgvc.recipes.monitoring import best_epoch
 from keras_fgvc.training.claims import claim
 from keras_fgvc.training.files import (
     Checkpoint,
+    epochs_done,
     find_backups,
     read_log,
-    remove_backups,
+    save_backup,
     write_log,
+)
+from keras_fgvc.training.folders import (
+    chosen_stages,
+    is_finished,
+    later_is_done,
+    load_previous,
+    remove_old_states,
+    stage_folders,
 )
 from keras_fgvc.training.optimizers import make_optimizer
 from keras_fgvc.training.seeds import EpochSeeds
 from keras_fgvc.training.strategies import Workers
+from keras_fgvc.training.tuning import (
+    check_can_tune,
+    restore_threshold,
+    tune,
+)
 
 # Stages shuffle and augment differently from one another.
 SEEDS_PER_STAGE = 1000
@@ -34,6 +48,7 @@ def fit(
     *,
     seed: int = 0,
     stages=None,
+    tune_threshold: bool = False,
     verbose="auto",
 ) -> dict:
     """Trains a model through a recipe's stages; call again to resume.
@@ -45,6 +60,12 @@ def fit(
     last finished epoch with the same images in the same order, and each
     stage ends with the weights of its best epoch on the validation split.
 
+    The last stage that was finished goes on where the recipe has more epochs
+    for it than before, with the schedule of the new number of epochs. The
+    optimizer goes on too, from the state that this stage keeps until the next
+    one begins: 2 (SGD) or 3 (Adam) times the size of the weights. If that
+    file was removed, the stage goes on from its best epoch.
+
     Args:
         model: A `keras_fgvc.models` model.
         recipe: From `keras_fgvc.recipes`.
@@ -55,6 +76,10 @@ def fit(
         stages: Names of the stages to run, or their numbers in the recipe,
             from 1; a name means each stage of that name. Defaults to all of
             the recipe's that the model has.
+        tune_threshold: Whether `model.threshold` is set to the best one on
+            the validation images, which then need boxes, after the stage
+            `model.threshold_stage`. Later stages and later calls keep it.
+            Defaults to `False`.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -62,15 +87,19 @@ def fit(
         occurs several times, that of the last.
 
     Raises:
-        ValueError: If a stage is unknown, `data` lacks a split, or `workdir`
-            holds another run that has finished an epoch.
+        ValueError: If a stage is unknown, `data` lacks a split, `workdir`
+            holds another run that has finished an epoch, or there is no
+            threshold to choose.
 
     Example: `examples/elope.py`.
     """
     data.check_one_class_each()
     _check_splits(data)
-    chosen = _chosen_stages(model, recipe, stages)
+    chosen = chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
+    folders = stage_folders(model, recipe, workdir)
+    if tune_threshold:
+        check_can_tune(model, data, list(folders.values()))
     workers = Workers(strategy_of(model))
     workers.check_outside()
     for is_turn in (workers.is_chief, not workers.is_chief):
@@ -79,21 +108,27 @@ def fit(
         workers.wait()
     logs = {}
     for number, stage in chosen:
-        folder = _folder(workdir, number, stage)
-        if not (folder / "done.json").exists():
+        folder = folders[number]
+        before = [f for n, f in folders.items() if n < number]
+        if workers.is_chief:
+            remove_old_states(folders, number)
+        is_new = not is_finished(folder, stage)
+        if is_new:
             with workers.scope():
-                _load_previous(model, recipe, workdir, number)
+                load_previous(model, folders, number)
+            restore_threshold(model, before)
             run = _StageRun(model, recipe, stage, folder, workers)
             run(data, seed + SEEDS_PER_STAGE * number, verbose)
             workers.wait()
-        elif workers.is_chief:
-            remove_backups(folder)  # of a process killed as it finished
         with workers.scope():
             model.begin_stage(stage.name)
             model.load_weights(folder / "best.weights.h5")
+        restore_threshold(model, [*before, folder])
+        if tune_threshold and stage.name == model.threshold_stage:
+            tune(model, data, folder, recipe.load_size, is_new, workers)
         logs[stage.name] = read_log(folder / "log.csv")
     last, _ = chosen[-1]
-    if workers.is_chief and not _later_is_done(model, recipe, workdir, last):
+    if workers.is_chief and not later_is_done(folders, last):
         move_into_place(workdir / "model.keras", model.save)
     workers.wait()
     return logs
@@ -107,53 +142,6 @@ def _check_splits(data):
                 f"(it has {', '.join(data.split_sizes)}). `open_dataset` cuts "
                 "one off: see its `validation_fraction`."
             )
-
-
-def _chosen_stages(model, recipe, wanted):
-    """Pairs (number, stage) of the recipe's stages that shall run."""
-    numbered = list(enumerate(recipe.stages, start=1))
-    usable = [pair for pair in numbered if pair[1].name in model.stages]
-    known = {n for n, _ in usable} | {stage.name for _, stage in usable}
-    for given in wanted or ():
-        if given not in known:
-            names = ", ".join(stage.name for _, stage in numbered)
-            raise ValueError(
-                f"No stage {given!r}: {recipe.name} has {names}, "
-                f"this model has {', '.join(model.stages)}."
-            )
-    wanted = set(wanted or known)
-    return [(n, stage) for n, stage in usable if wanted & {n, stage.name}]
-
-
-def _folder(workdir, number, stage):
-    return workdir / f"{number}-{stage.name}"
-
-
-def _later_is_done(model, recipe, workdir, number):
-    """Tells whether model.keras is of a later stage already."""
-    return any(
-        (_folder(workdir, n, stage) / "done.json").exists()
-        for n, stage in enumerate(recipe.stages, start=1)
-        if n > number and stage.name in model.stages
-    )
-
-
-def _load_previous(model, recipe, workdir, number):
-    """Starts a stage from the best weights of the one before it."""
-    before = [
-        _folder(workdir, n, stage)
-        for n, stage in enumerate(recipe.stages, start=1)
-        if n < number and stage.name in model.stages
-    ]
-    if not before:
-        return
-    if not (before[-1] / "done.json").exists():
-        raise ValueError(
-            f"Stage {recipe.stages[number - 1].name!r} goes on from "
-            f"{before[-1].name}, which is not finished in {workdir}: run that "
-            "stage first."
-        )
-    model.load_weights(before[-1] / "best.weights.h5")
 
 
 class _StageRun:
@@ -177,6 +165,9 @@ class _StageRun:
             self.model.compile(optimizer, metrics=["accuracy"])
             optimizer.build(self.model.trainable_variables)
             start = self._restore()
+        self.workers.wait()  # the chief changes what the others read
+        if self.workers.is_chief:
+            self._go_on(start)
         if start < self.stage.epochs:
             train, validation = self._batches(data, seed, start)
             self.model.fit(
@@ -246,23 +237,34 @@ class _StageRun:
         return share_out(train), share_out(validation)
 
     def _restore(self):
-        """Loads the newest backup; returns the number of epochs done."""
+        """Loads the last state; returns the number of epochs done."""
         backups = find_backups(self.folder)
-        log = self.folder / "log.csv"
-        if not backups:
-            if self.workers.is_chief:
-                log.unlink(missing_ok=True)
-            return 0
-        epochs, path = backups[-1]
-        self.model.load_weights(path)
-        if self.workers.is_chief:
-            # An epoch that was logged but not saved is run, and logged, again.
-            write_log(log, read_log(log, limit=epochs))
-            print(
-                f"{self.folder.name}: going on after epoch {epochs} of "
-                f"{self.stage.epochs}."
-            )
+        if backups:
+            epochs, path = backups[-1]
+            self.model.load_weights(path)
+            return epochs
+        epochs = epochs_done(self.folder)
+        if epochs:  # finished, and its last state was removed
+            self.whole.load_weights(self.folder / "best.weights.h5")
         return epochs
+
+    def _go_on(self, epochs):
+        """Makes the folder one of a stage that was interrupted, if any."""
+        log, done = (self.folder / n for n in ("log.csv", "done.json"))
+        if not epochs:
+            log.unlink(missing_ok=True)
+            return
+        # An epoch that was logged but not saved is run, and logged, again.
+        write_log(log, read_log(log, limit=epochs))
+        total = self.stage.epochs
+        text = f"going on after epoch {epochs} of {total}."
+        if done.exists():
+            text = f"{epochs} epochs are done, goes on to {total}."
+            if not find_backups(self.folder):
+                text += " Its last state was removed: it begins with the best."
+                save_backup(self.folder, epochs, self.model)
+            done.unlink()
+        print(f"{self.folder.name}: {text}")
 
     def _callbacks(self, seed):
         if not self.workers.is_chief:
@@ -291,4 +293,3 @@ class _StageRun:
             self.folder / "done.json",
             lambda p: p.write_text(json.dumps(done, indent=1) + "\n"),
         )
-        remove_backups(self.folder)

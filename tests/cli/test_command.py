@@ -3,12 +3,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
 import keras_fgvc
 from keras_fgvc.cli import command, main
-from keras_fgvc.cli.messages import UsageError
+from keras_fgvc.cli.messages import UsageError, in_flags
 
 ROOT = pathlib.Path(keras_fgvc.__file__).parent.parent
 
@@ -58,6 +59,24 @@ def test_errors_are_one_sentence_and_a_code(
     assert err.startswith("keras-fgvc: ")
     assert text in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        (
+            "`top` must be. Received: top=9.",
+            "--top must be. Received: --top=9.",
+        ),
+        ("`num_top` is wrong", "--top is wrong"),
+        ("`name_or_path` is wrong", "--name is wrong"),
+        ("`batch_size` is wrong", "`batch_size` is wrong"),  # not given
+        ("`top=9` and top=9", "`top=9` and top=9"),
+    ],
+)
+def test_arguments_are_named_as_options(text, flags):
+    options = types.SimpleNamespace(top=9, name="x", batch_size=None)
+    assert in_flags(text, options) == flags
 
 
 def test_the_traceback_on_demand(datasets_raise, capsys):
@@ -135,7 +154,7 @@ def as_process(*words, **options):
 def test_as_a_module():
     process = as_process("-m", "keras_fgvc", "datasets", "--name=nope")
     assert process.returncode == 1
-    assert "keras-fgvc: error: `name_or_path` must be one of" in process.stderr
+    assert "keras-fgvc: error: --name must be one of" in process.stderr
     assert "Traceback" not in process.stderr
     assert process.stdout == ""
 

@@ -1,3 +1,4 @@
+import argparse
 import os
 import pathlib
 import subprocess
@@ -7,7 +8,7 @@ import pytest
 
 import keras_fgvc
 from keras_fgvc import recipes, training
-from keras_fgvc.cli import parser
+from keras_fgvc.cli import parser, train
 
 ROOT = pathlib.Path(keras_fgvc.__file__).parent.parent
 
@@ -18,7 +19,7 @@ def test_help_of_each_command_has_an_example_that_parses(command, capsys):
         parser.parse([command, "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    summary = parser.COMMANDS[command][0]
+    summary = parser.COMMANDS[command]["SUMMARY"]
     assert summary[1:] in " ".join(text.split())
     example = text.split("example:\n")[1].split("\n\n")[0]
     lines = example.replace("\\\n", " ").splitlines()
@@ -33,8 +34,8 @@ def test_help_of_all_names_the_commands_and_the_exit_codes(capsys):
         parser.parse(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for command, (summary, *_) in parser.COMMANDS.items():
-        assert f"{command:<9} {summary}" in text
+    for name, command in parser.COMMANDS.items():
+        assert f"{name:<9} {command['SUMMARY']}" in text
     for code in (
         "0    all",
         "1    something",
@@ -46,11 +47,11 @@ def test_help_of_all_names_the_commands_and_the_exit_codes(capsys):
 
 def test_names_are_those_of_the_library():
     short = [name for name in recipes.available() if name.endswith("-short")]
-    assert {f"{name}-short" for name in parser.METHODS} == set(short)
-    train = ["train", "--data=d", "--workdir=w", "--method=elope"]
+    assert {f"{name}-short" for name in train.METHODS} == set(short)
+    words = ["train", "--data=d", "--workdir=w", "--method=elope"]
     for name in training.STRATEGIES:
-        assert parser.parse([*train, "--strategy", name]).strategy == name
-    assert parser.parse(train).strategy == "none"
+        assert parser.parse([*words, "--strategy", name]).strategy == name
+    assert parser.parse(words).strategy == "none"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +77,17 @@ def test_wrong_usage(words, text, capsys):
 
 
 def test_lists_and_numbers():
-    train = ["train", "--data=d", "--workdir=w", "--recipe=elope-paper"]
+    words = ["train", "--data=d", "--workdir=w", "--recipe=elope-paper"]
     lists = ["--epochs=classifier=2,crops=1", "--stages=classifier,"]
-    options = parser.parse([*train, *lists, "--seed=0"])
-    assert options.epochs == ["classifier=2", "crops=1"]
+    lists += ["--set=crops.augmentation.random_crop=0.5,1,crops.momentum=0"]
+    lists += ["--epochs=weighted=3"]
+    options = parser.parse([*words, *lists, "--seed=0"])
+    assert options.epochs == ["classifier=2", "crops=1", "weighted=3"]
+    assert options.set == [
+        "crops.augmentation.random_crop=0.5,1",
+        "crops.momentum=0",
+    ]
+    assert parser.parse(words).set is None  # nothing left from the call before
     assert options.stages == ["classifier"]
     assert (options.seed, options.batch_size, options.rounds) == (0, None, 1)
     assert (options.recipe, options.method) == ("elope-paper", None)
@@ -110,3 +118,23 @@ def test_the_console_command_answers_without_the_package(option, tmp_path):
     if option == "--version":
         version = f"keras-fgvc {keras_fgvc.__version__}"
         assert process.stdout.strip() == version
+
+
+def test_sizes_have_one_meaning():
+    """`--load-size` is that of loading, and no trained run needs a size."""
+    seen = {}
+    for name, command in parser.COMMANDS.items():
+        made = argparse.ArgumentParser()
+        command["add_options"](parser.Options(made))
+        for action in made._actions:
+            if "size" in action.dest and action.dest != "batch_size":
+                key = (action.dest, action.help.partition(" (default")[0])
+                seen.setdefault(key, []).append(name)
+    assert seen == {
+        ("image_size", "side that the backbone sees, in pixels"): ["train"],
+        ("load_size", "side at which images are loaded, in pixels"): [
+            "train",
+            "predict",  # for a .keras file, which does not hold its size
+        ],
+        ("batch_sizes", "of stages, as localizer=64"): ["train"],
+    }

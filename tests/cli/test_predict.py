@@ -135,7 +135,7 @@ def test_names_of_classes_are_whole_lines(tmp_path):
 
 def test_a_keras_file(trained, photographs, names_file, expected, capsys):
     words = ["predict", f"--model={trained / 'model.keras'}", "--json"]
-    words += [f"--classes={names_file}", f"--image-size={LOAD_SIZE}"]
+    words += [f"--classes={names_file}", f"--load-size={LOAD_SIZE}"]
     assert main([*words, str(photographs / "test")]) == 0
     check_answers(lines_of(capsys)[0], expected)
 
@@ -230,14 +230,14 @@ def test_other_names_for_a_saved_model(saved_model, mixed, tmp_path, capsys):
 def test_wrong_usage(trained, saved_model, mixed, names_file, capsys):
     keras_file = f"--model={trained / 'model.keras'}"
     for words, text in (
-        ([keras_file, "--image-size=8"], "A .keras file needs --classes"),
+        ([keras_file, "--load-size=8"], "A .keras file needs --classes"),
         (
             [keras_file, f"--classes={names_file}"],
-            "A .keras file needs --image-size",
+            "A .keras file needs --load-size",
         ),
         (
-            [f"--model={saved_model}", "--image-size=8"],
-            "--image-size is known from the model itself",
+            [f"--model={saved_model}", "--load-size=8"],
+            "--load-size is known from the model itself",
         ),
         (
             [f"--workdir={trained}", f"--classes={names_file}"],
@@ -251,7 +251,7 @@ def test_wrong_usage(trained, saved_model, mixed, names_file, capsys):
 
 
 def test_what_cannot_be_done(trained, mixed, names_file, tmp_path, capsys):
-    options = [f"--classes={names_file}", "--image-size=32", str(mixed)]
+    options = [f"--classes={names_file}", "--load-size=32", str(mixed)]
     assert main(["predict", f"--model={trained}", *options]) == 1
     assert "For the folder of a training use --workdir" in (
         capsys.readouterr().err
@@ -292,7 +292,7 @@ def test_parts_are_told(photographs, tmp_path, names_file, capsys):
     )
     model.save(tmp_path / "fcan.keras")
     shutil.copy(photographs / "test" / "red" / "2.png", tmp_path / "a.png")
-    words = [f"--model={tmp_path / 'fcan.keras'}", "--image-size=48"]
+    words = [f"--model={tmp_path / 'fcan.keras'}", "--load-size=48"]
     words += [f"--classes={names_file}", "--json", str(tmp_path / "a.png")]
     assert main(["predict", *words]) == 0
     (answer,), _ = lines_of(capsys)

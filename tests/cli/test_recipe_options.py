@@ -1,3 +1,4 @@
+import dataclasses
 import types
 
 import pytest
@@ -79,7 +80,7 @@ def test_the_plain_network_takes_the_users_arguments_not_the_recipes():
     [
         ({"recipe": "nope"}, "`recipe` must be one of"),
         ({"recipe": "fcan-short", "baseline": True}, "no stage for the plain"),
-        ({"epochs": ["dance=3"]}, "`stage` must be one of 'classifier'"),
+        ({"epochs": ["dance=3"]}, "--epochs must name stages of classifier"),
         ({"epochs": ["crops=0"]}, "at least 1"),
         ({"epochs": ["crops"]}, "--epochs must be.*Received: 'crops'"),
         ({"batch_sizes": ["crops=x"]}, "--batch-sizes .* 'crops=x'"),
@@ -159,3 +160,37 @@ def test_rates_and_any_field_of_a_stage():
 def test_rates_and_fields_that_are_not(changes, text):
     with pytest.raises(UsageError, match=text):
         make_recipe(options(**changes))
+
+
+def test_fields_of_the_augmentation():
+    given = recipes.get("elope-short").stages[2].augmentation
+    settings = ["rotation=15", "horizontal_flip=false", "random_crop=0.5,1"]
+    recipe = make_recipe(
+        options(set=[f"crops.augmentation.{text}" for text in settings])
+    )
+    assert recipe.stages[2].augmentation == dataclasses.replace(
+        given, rotation=15.0, horizontal_flip=False, random_crop=(0.5, 1.0)
+    )
+    assert recipe.stages[3].augmentation == given
+    for text, value in (("reflect", "reflect"), ("3", 3.0)):
+        recipe = make_recipe(
+            options(set=[f"crops.augmentation.fill={text}"], rounds=2)
+        )
+        assert recipe.stages[6].augmentation.fill == value
+    none = options(set=["crops.augmentation.random_crop=None"])
+    assert make_recipe(none).stages[2].augmentation.random_crop is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rotation=far", "rotation must be of type float. Received: 'far'"),
+        ("rotation=999", "`rotation` must be between 0 and 180"),
+        ("random_crop=1", "must be of type tuple or none"),
+        ("horizontal_flip=1", "must be of type bool"),
+        ("turn=1", "FIELD of epochs, .*augmentation.rotation"),
+    ],
+)
+def test_fields_of_the_augmentation_that_are_not(text, message):
+    with pytest.raises(UsageError, match=message):
+        make_recipe(options(set=[f"crops.augmentation.{text}"]))

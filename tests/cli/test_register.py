@@ -7,7 +7,6 @@ import pytest
 
 from keras_fgvc import training
 from keras_fgvc.cli import main
-from keras_fgvc.cli import train as train_command
 from keras_fgvc.models import registry
 from tests import tiny
 
@@ -22,7 +21,7 @@ def build_tiny(recipe, backbone, num_classes, *, weights):
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(train_command.training, "build_model", build_tiny)
+    monkeypatch.setattr(training, "build_model", build_tiny)
     for name in ("_METHODS", "_RECIPES"):
         copy = dict(getattr(registry, name))
         monkeypatch.setattr(registry, name, copy)
@@ -54,6 +53,8 @@ def test_a_sixth_method_is_trained_evaluated_and_exported(
 def test_a_method_that_no_file_registers_is_refused(tmp_path, capsys):
     words = ["train", "--method=mean_max", "--data=d", "--workdir=w"]
     assert main(words) == 2
-    assert "`recipe` must be one of" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--method must be one of baseline, " in err
+    assert "or of yours with --register. Received: mean_max." in err
     assert main([*words, f"--register={tmp_path / 'none.py'}"]) == 1
     assert "none.py" in capsys.readouterr().err

@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 
 import keras
 import numpy as np
@@ -22,7 +24,9 @@ def build_tiny(recipe, backbone, num_classes, *, weights):
 @pytest.fixture
 def words(photographs, tmp_path, monkeypatch):
     """A command whose network is tiny."""
-    monkeypatch.setattr(train_command.training, "build_model", build_tiny)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.h5").touch()
+    monkeypatch.setattr(training, "build_model", build_tiny)
     return [
         "train",
         "--method=elope",
@@ -46,7 +50,7 @@ def fit_is(monkeypatch):
 
     def replace(fit):
         monkeypatch.setattr(
-            train_command.training, "fit", lambda *_, stages, **__: fit(stages)
+            training, "fit", lambda *_, stages, **__: fit(stages)
         )
 
     return replace
@@ -135,9 +139,7 @@ def test_an_interruption_says_how_to_go_on(words, fit_is, tmp_path, capsys):
 
 def test_the_test_split_is_left_alone_on_demand(words, fit_is, monkeypatch):
     fit_is(lambda stages: None)
-    monkeypatch.setattr(
-        train_command.evaluation, "predict", lambda *args, **options: 1 / 0
-    )
+    monkeypatch.setattr(evaluation, "predict", lambda *args, **options: 1 / 0)
     assert main([*words, "--no-test"]) == 0
     assert main(words) == 1  # it would have been looked at
 
@@ -160,27 +162,38 @@ def test_the_plain_network_and_its_one_stage(words, monkeypatch, capsys):
     def fit(model, recipe, images, workdir, **options):
         seen.append((type(model).__name__, recipe, options))
 
-    monkeypatch.setattr(train_command.training, "fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     plain = ["--baseline", "--arguments=", "--no-test", "--quiet"]
     assert main([*words, *plain]) == 0
     ((name, recipe, options),) = seen
     assert (name, recipe.method, recipe.load_size) == ("Baseline",) * 2 + (32,)
-    assert options == {"seed": 7, "stages": [1], "verbose": 0}
+    assert options == {
+        "seed": 7,
+        "stages": [1],
+        "tune_threshold": False,
+        "verbose": 0,
+    }
     assert "stage" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("more", "code", "text"),
     [
-        (["--epochs=dance=2"], 2, "`stage` must be one of 'classifier'"),
+        (
+            ["--epochs=dance=2"],
+            2,
+            "--epochs must name stages of classifier, localizer",
+        ),
         (["--arguments=kk=2"], 2, "ELoPE has no argument 'kk'"),
-        (["--backbone=resnet"], 1, "'resnet'"),
-        (["--data=/nowhere"], 1, "or a folder or .csv file that exists"),
+        (["--epochs=crops=0"], 2, "--epochs must be at least 1"),
+        (["--backbone=resnet"], 2, "--backbone must be a keras.Model or"),
+        (["--weights=gone.h5"], 2, "--weights must be"),
+        (["--data=/nowhere"], 1, "--data must be one of"),
         (["--strategy=multiworker"], 1, "needs the environment variable"),
     ],
 )
 def test_what_cannot_be(more, code, text, words, capsys, monkeypatch):
-    monkeypatch.setattr(train_command.training, "build_model", BUILD)
+    monkeypatch.setattr(training, "build_model", BUILD)
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert main([*words, *more]) == code
     assert text in capsys.readouterr().err
@@ -213,8 +226,98 @@ def test_broken_images_stop_it_or_are_passed_over(
     assert "left out: 1 x broken image" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", ["--arguments=kk=2", "--stages=crop"])
-def test_wrong_words_are_told_before_images_are_read(wrong, tmp_path, capsys):
-    words = ["train", "--method=elope", "--data=/gone", wrong]
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ("--arguments=kk=2", "no argument 'kk'"),
+        ("--stages=crop", "--stages must be of classifier, localizer"),
+        ("--evaluate-after=crop", "--evaluate-after must be of classifier"),
+        ("--evaluate-after=all --no-test", "omit --no-test"),
+        ("--set=crops.augmentation.rotation=999", "999"),
+        ("--backbone=resnet", "Received: --backbone='resnet'"),
+        ("--weights=gone.h5", "--weights must be"),
+        ("--tune-threshold --stages=crops", "localizer among --stages"),
+        ("--tune-threshold --method=fcan", "FCAN has no threshold"),
+    ],
+)
+def test_wrong_words_are_told_before_images_are_read(
+    wrong, text, tmp_path, capsys
+):
+    words = ["train", "--method=elope", "--data=/gone", *wrong.split()]
     assert main([*words, f"--workdir={tmp_path}"]) == 2
-    assert "/gone" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert text in err
+    assert "/gone" not in err
+
+
+def test_the_threshold_is_chosen_and_each_stage_is_evaluated(
+    words, photographs, tmp_path, capsys
+):
+    boxed = shutil.copytree(photographs, tmp_path / "boxed")
+    rows = ["path,label,split,x_min,y_min,x_max,y_max"]
+    for path in sorted(boxed.glob("*/*/*.png")):
+        split, label, _ = path.relative_to(boxed).parts
+        rows.append(f"{path.relative_to(boxed)},{label},{split},9,9,30,30")
+    (boxed / "split.csv").write_text("\n".join(rows) + "\n")
+    words += [f"--data={boxed}", "--quiet", "--tune-threshold"]
+    workdir = tmp_path / "run"
+
+    early = ["--stages=classifier,localizer", "--evaluate-after=all"]
+    assert main([*words, *early]) == 0
+    out = capsys.readouterr().out
+    value = training.open_run(workdir).load_model(unfinished=True).threshold
+    assert f"2-localizer: threshold {value} is best on validation." in out
+    assert "test after classifier: 6 images, top-1" in out
+    assert "waits" not in out
+    results = json.loads((workdir / "test.json").read_text())
+    assert list(results) == ["classifier", "localizer"]
+
+    (workdir / "2-localizer" / "threshold.json").write_text("0.9")
+    assert main([*words, "--evaluate-after=crops"]) == 0
+    out = capsys.readouterr().out
+    assert "is best on validation" not in out
+    assert [line[:19] for line in out.splitlines() if "top-1" in line] == [
+        "test after crops: 6",
+        "test after weighted",
+    ]
+    assert training.open_run(workdir).load_model().threshold == 0.9
+    results = json.loads((workdir / "test.json").read_text())
+    assert list(results) == ["classifier", "localizer", "crops", "weighted"]
+    path = workdir / "predictions-test.npz"
+    before = path.read_bytes()
+    assert main([*words, *early]) == 0
+    assert path.read_bytes() == before  # of the model that lies there
+
+
+def test_more_epochs_on_a_finished_folder(words, tmp_path, capsys):
+    words += ["--stages=classifier", "--no-test"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main([*words, "--epochs=classifier=2"]) == 0
+    out = capsys.readouterr().out
+    assert "1-classifier: 1 epochs are done, goes on to 2." in out
+    assert main([*words, "--stages=localizer", "--epochs=classifier=2"]) == 0
+    capsys.readouterr()
+    # What cannot be is told before any image is read.
+    words += ["--data=/gone"]
+    for more, text in (
+        ("--epochs=classifier=1", "1-classifier in .* has 2 epochs done"),
+        ("--epochs=classifier=3", "2-localizer went on from it. Remove"),
+        ("--seed=8", "holds another run: .*seed"),
+        ("--precision=mixed_bfloat16", "precision was float32, now mixed"),
+    ):
+        more = ["--epochs=1", "--epochs=classifier=2", more]
+        assert main([*words, *more]) == 2
+        assert re.search(text, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("noted", "text"),
+    [
+        ("random", "random weights"),
+        ("imagenet", "ImageNet weights"),
+        ("a.h5 (sha256 0)", "the weights of a.h5 (sha256 0)"),
+    ],
+)
+def test_what_the_network_begins_with(noted, text):
+    assert train_command._origin(noted) == text

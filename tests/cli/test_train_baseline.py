@@ -12,14 +12,14 @@ def test_the_plain_network_by_its_own_recipe(photographs, tmp_path, capsys):
     words += ["--arguments=tap=8", "--image-size=32", "--batch-size=4"]
     words += ["--epochs=1", "--quiet", "--weights=none"]
     assert main([*words, "--precision=mixed_bfloat16"]) == 0
-    printed = capsys.readouterr().out
-    assert "mobilenet_v2 begins with random weights." in printed
-    assert "test: 6 images, top-1" in printed
+    out = capsys.readouterr().out
+    assert "backbone mobilenet_v2 begins with random weights\n" in out
+    assert "test: 6 images, top-1" in out
     run = training.open_run(tmp_path / "run")
     assert run.recipe.name == "baseline-short"
     assert isinstance(run.load_model(), models.Baseline)
     assert run.load_model().dtype_policy.name == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == "float32"
-    assert main(words) == 1  # in the precision of the process
+    assert main(words) == 2  # in the precision of the process
     err = capsys.readouterr().err
     assert "precision was mixed_bfloat16, now float32" in err

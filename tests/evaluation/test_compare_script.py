@@ -236,39 +236,3 @@ def test_a_baseline_that_is_no_row(copy):
     assert "--baseline='three' is no row; there is 'one', 'two'" in (
         process.stderr
     )
-
-
-JUDGE = """
-import json, sys
-from paper_run import FLAGS, judge
-from keras_fgvc import training
-FLAGS(["script", f"--workdir={sys.argv[1]}"])
-run = training.open_run(sys.argv[1])
-model = run.load_model(unfinished=True)
-found = judge(model, run.open_data(), run.recipe, "classifier")
-print(json.dumps(found, allow_nan=False))
-"""
-
-
-def test_papers_scripts_keep_their_predictions(copy):
-    """`judge` is what they call after each stage, the last one included."""
-    expected = load(copy / "elope")
-    (copy / "elope" / "predictions-test.npz").unlink()
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "examples")))
-    process = subprocess.run(
-        [sys.executable, "-c", JUDGE, str(copy / "elope")],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    line, figures = process.stdout.splitlines()[-2:]
-    found = load(copy / "elope")
-    np.testing.assert_allclose(
-        found.probabilities, expected.probabilities, atol=1e-6
-    )
-    for name, boxes in expected.boxes.items():
-        np.testing.assert_allclose(found.boxes[name], boxes, atol=1e-6)
-    result = evaluation.evaluate_predictions(found)
-    assert line == f"after classifier: {result}"
-    assert json.loads(figures) == result.as_dict()

@@ -25,9 +25,9 @@ from tests.test_architecture import OUTPUT_NAMES, OUTPUT_PREFIXES
 
 PLAIN = {"tap": 8}
 ELOPE = {"image_size": 32, "embedding_dim": 5, "tap": 8}
-PAINLESS = {"attend_at": (4, 8), "tap": 8}
+PAINLESS = {"taps": (4, 8), "tap": 8}
 COARSE2FINE = {"image_size": 32, "num_maps": 5, "tap": 8}
-FCAN = {"image_size": 40, "crop_size": 24, "tap": 8, "classifier_tap": 8}
+FCAN = {"image_size": 40, "crop_size": 24, "taps": (8, 8)}
 DAF = {"image_size": 32, "num_parts": 2, "taps": (4, 8), "groups": 11}
 # Every method, in every form that has other outputs.
 CONFIGURATIONS = {
@@ -37,7 +37,7 @@ CONFIGURATIONS = {
         PAINLESS,
         {**PAINLESS, "gates": False},
         {**PAINLESS, "mix": "probabilities"},
-        {**PAINLESS, "attend_at": (8,), "num_heads": 1},
+        {**PAINLESS, "taps": (8,), "num_heads": 1},
     ],
     "Coarse2Fine": [
         COARSE2FINE,

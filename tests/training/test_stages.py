@@ -36,7 +36,9 @@ def test_runs_all_stages_and_keeps_what_the_docstring_draws(finished):
     for number, stage in enumerate(STAGES, start=1):
         folder = workdir / f"{number}-{stage}"
         names = {path.name for path in folder.iterdir()}
-        assert names == {
+        # The last stage alone can be trained longer.
+        kept = {"backup-0001.weights.h5"} if stage == STAGES[-1] else set()
+        assert names == kept | {
             "best.weights.h5",
             "done.json",
             "log.csv",

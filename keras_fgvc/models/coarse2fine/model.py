@@ -117,6 +117,8 @@ class Coarse2Fine(FineGrainedModel):
     ```
     """
 
+    threshold_stage = "classifier"
+
     def __init__(
         self,
         backbone,
@@ -239,8 +241,7 @@ class Coarse2Fine(FineGrainedModel):
     def coarse_model(self) -> keras.Model:
         """The first look alone, at half the cost, on the same weights.
 
-        For inference; `"probabilities"` and `"logits"` are the coarse head's.
-        After `set_threshold` call it again.
+        For inference by the coarse head. After `set_threshold` call it again.
         """
         return graph.first_look(self)
 

@@ -106,6 +106,8 @@ class ELoPE(FineGrainedModel):
     ```
     """
 
+    threshold_stage = "localizer"
+
     def __init__(
         self,
         backbone,

@@ -1,6 +1,6 @@
 """Does the policy of FCAN learn to look at the digit, and how fast?
 
-    python examples/fcan_digits.py --workdir=runs/looking
+    python benchmarks/fcan_digits.py --workdir=runs/looking
 
 Scenes of 64 x 64 pixels with one digit and eight pieces of others, whose
 places are known. A small network is trained on whole scenes, then the policy
@@ -19,13 +19,16 @@ import pathlib
 import keras
 import numpy as np
 from absl import app, flags
-from quickstart import CANVAS, small_backbone
+from small_backbone import small_backbone
 
 from keras_fgvc import data, evaluation, models, recipes, training
 from keras_fgvc.ops import window_boxes
 
 FLAGS = flags.FLAGS
-FLAGS.set_default("workdir", "runs/looking")
+flags.DEFINE_string("workdir", "runs/looking", "Where results go.")
+flags.DEFINE_enum(
+    "strategy", "none", ("none", "mirrored"), "See training.make_strategy."
+)
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Of scenes, weights and order.")
 flags.DEFINE_integer("whole_epochs", 6, "Of the network on whole scenes.")
 flags.DEFINE_integer("epochs", 15, "Of the policy.")
@@ -33,6 +36,7 @@ flags.DEFINE_float("learning_rate", 0.01, "Of the policy; the paper's.")
 flags.DEFINE_list("rewards", ["greedy", "final"], "To compare.")
 flags.DEFINE_string("judge", "part", "As of models.FCAN.")
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
+CANVAS = 64  # pixels
 PART_SIZES = (2, 4)  # cells of 8 pixels; the digit covers 28 pixels
 BATCH_SIZE = 50
 
@@ -129,8 +133,6 @@ def look(seed, reward, folder, strategy):
 
 
 def main(_):
-    if FLAGS.strategy in ("multiworker", "tpu"):
-        raise app.UsageError("This runs on one machine: none or mirrored.")
     strategy = training.make_strategy(FLAGS.strategy)
     workdir = pathlib.Path(FLAGS.workdir)
     curves = {}

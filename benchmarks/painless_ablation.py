@@ -1,6 +1,6 @@
 """The paper's Figure 4: what each part of painless attention is worth.
 
-    python examples/painless_attention.py --ablation --workdir=runs/digits \
+    python benchmarks/painless_ablation.py --workdir=runs/digits \
         --mnist=mnist.npz
 
 Cluttered digits of 40 x 40 pixels, 8 distractors in training, a network of
@@ -15,12 +15,16 @@ import pathlib
 
 import keras
 import numpy as np
-from absl import flags
+from absl import app, flags
 
 from keras_fgvc import data, evaluation, models, recipes, training
-from keras_fgvc.cli.recipe_options import by_stage
 
 FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "Where results go.", required=True)
+flags.DEFINE_enum(
+    "strategy", "none", training.STRATEGIES, "See training.make_strategy."
+)
+flags.DEFINE_integer("epochs", None, "Of each row; default the recipe's.", 1)
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
 flags.DEFINE_integer("num_train", 20_000, "Training images.")
 flags.DEFINE_integer("num_test", 10_000, "Test images for each clutter.")
@@ -80,7 +84,8 @@ def make_recipe(row):
     recipe = recipes.get("painless-digits")
     if ROWS[row] is None:
         recipe = recipe.replace(method="Baseline")
-    return recipe.with_epochs(**by_stage(FLAGS.epochs, recipe))
+    epochs = FLAGS.epochs or recipe.stages[0].epochs
+    return recipe.with_epochs(classifier=epochs)
 
 
 def digits(distractors, num_train, num_test):
@@ -112,7 +117,7 @@ def train(row, seed, images, tests, folder, strategy):
     }
 
 
-def main():
+def main(_):
     strategy = training.make_strategy(FLAGS.strategy)
     workdir = pathlib.Path(FLAGS.workdir)
     images = digits(TRAINING_CLUTTER, FLAGS.num_train, FLAGS.num_test)
@@ -204,3 +209,7 @@ def draw_curves(axes, found):
     axes.set_ylabel("test accuracy %")
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+if __name__ == "__main__":
+    app.run(main)
