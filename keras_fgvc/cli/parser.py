@@ -144,6 +144,8 @@ IMAGES = _option(
     nargs="+",
     metavar="IMAGE",
 )
+VERIFY = _choice("--verify", "check of new images", "full", "headers", "never")
+OPENING = (DATA, DATA_DIR, VERIFY)
 SPLIT = _choice("--split", "which images", "test", "validation", "train")
 BATCH_SIZE = _number("--batch-size", "images a step", 32)
 UNFINISHED = _flag("--unfinished", "use a model with stages untrained")
@@ -205,6 +207,7 @@ TRAIN = (
         _choice("--strategy", "devices to train on", *STRATEGIES),
         _option("--tpu", "its name", default="local"),
         _choice("--on-error", "what broken images do", "raise", "skip"),
+        VERIFY,
         _flag("--no-test", "do not look at the test split at the end"),
         _flag("--quiet", "show no progress, results only"),
     ),
@@ -213,8 +216,7 @@ EVALUATE = (
     "tell what a trained model is worth on a split",
     "  keras-fgvc evaluate --workdir runs/birds --split validation",
     WORKDIR,
-    DATA,
-    DATA_DIR,
+    *OPENING,
     SPLIT,
     BATCH_SIZE,
     JSON,
@@ -261,8 +263,7 @@ REPORT = (
     "  keras-fgvc report --workdir runs/birds\n\n"
     "The page is WORKDIR/report.html, its pictures are in WORKDIR/report.",
     WORKDIR,
-    DATA,
-    DATA_DIR,
+    *OPENING,
     SPLIT,
     BATCH_SIZE,
     _number("--num-images", "images to explain", 8),

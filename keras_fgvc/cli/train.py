@@ -40,6 +40,7 @@ def _run(recipe, options):
         data_dir=options.data_dir,
         seed=options.seed if options.data_seed is None else options.data_seed,
         on_error=options.on_error,
+        verify=options.verify,
     )
     if is_chief:
         print(images.summary(), flush=True)

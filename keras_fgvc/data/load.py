@@ -21,12 +21,12 @@ def load(
     augmentation=None,
     validation_fraction: float = 0.1,
     on_error: str = "raise",
+    verify: str = "full",
 ):
     """Opens a data set and batches one split of it.
 
     The same as `open_dataset(...).batches(split, ...)`, where the arguments
-    are described at length. For several splits open the data set once: opening
-    reads every image.
+    are described at length. For several splits open the data set once.
 
     Args:
         name_or_folder: As `name_or_path` of `open_dataset`.
@@ -36,7 +36,7 @@ def load(
         training: Whether to shuffle and augment. Defaults to `False`.
         seed: Cuts the validation split and orders the batches, so give all
             splits of one experiment the same.
-        data_dir, validation_fraction, on_error: See `open_dataset`.
+        data_dir, validation_fraction, on_error, verify: See `open_dataset`.
         with_boxes, augmentation: See `LabeledImages.batches`.
 
     Returns:
@@ -59,6 +59,7 @@ def load(
         validation_fraction=validation_fraction,
         seed=seed,
         on_error=on_error,
+        verify=verify,
     )
     return data.batches(
         split,
@@ -76,7 +77,7 @@ def info(
 ) -> LabeledImages | CatalogueEntry:
     """Classes, split sizes, source and licence of a data set.
 
-    A quick look: only the headers of the images are read, and what cannot
+    A quick look: images are checked with `verify="headers"`, and what cannot
     be used is in the `report`. Nothing is downloaded: of a data set by name
     that is not on disk, what its authors published is told.
 

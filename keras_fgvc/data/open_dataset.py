@@ -5,7 +5,11 @@ import os
 
 import numpy as np
 
-from keras_fgvc._checks import check_in_range, check_positive_int
+from keras_fgvc._checks import (
+    check_choice,
+    check_in_range,
+    check_positive_int,
+)
 from keras_fgvc.data.boxes import normalize_box
 from keras_fgvc.data.catalogue import available, find_entry, open_entry
 from keras_fgvc.data.class_folders import read_class_folders
@@ -18,8 +22,8 @@ from keras_fgvc.data.rows import (
     drop_repeated,
     sorted_classes,
 )
+from keras_fgvc.data.sources.checks import VERIFY, check_images
 from keras_fgvc.data.splits import stratified_cut
-from keras_fgvc.data.verify import check_images
 
 CSV_NAME = "split.csv"
 SPLITS = ("train", "validation", "test")
@@ -33,7 +37,7 @@ def open_dataset(
     test_fraction: float = 0.2,
     seed: int = 0,
     on_error: str = "raise",
-    verify: str = "auto",
+    verify: str = "full",
 ) -> LabeledImages:
     """Opens a data set by its name, a folder or a CSV, and checks it.
 
@@ -53,8 +57,11 @@ def open_dataset(
     Without a validation split one is cut from train: of each class the same
     share, but at least one image where there are two. Test is left alone.
 
-    Every image of a folder or a CSV is read once, so that a broken one is
-    found now and not in the middle of a training.
+    Every image of a folder or a CSV is decoded once, so that a broken one is
+    found now and not in the middle of a training. What was found is kept in
+    ~/.cache/keras_fgvc, or in the folder that the environment variable
+    KERAS_FGVC_CACHE names: later only files are decoded whose size or
+    modification time has changed.
 
     Args:
         name_or_path: A name of `available()`, perhaps with a variant as in
@@ -73,10 +80,11 @@ def open_dataset(
         on_error: What to do about images that cannot be used: "raise" one
             error that lists them (the default), or "skip" them; the
             `report` of the result says which.
-        verify: For folders and CSVs. "full" decodes each image; "headers"
-            reads its size only, which is faster but does not see that a file
-            is cut short; "auto" (the default) is "full" for up to 20,000
-            images.
+        verify: For folders and CSVs. "full" (the default) decodes each image
+            that is not known from before; "headers" reads the size of such an
+            image only, which is faster but does not see that a file is cut
+            short; "never" opens no image, except that a CSV with boxes needs
+            their sizes as "headers" does.
 
     Returns:
         `LabeledImages`.
@@ -103,6 +111,7 @@ def open_dataset(
     check_in_range("validation_fraction", validation_fraction, 0, 0.9)
     check_in_range("test_fraction", test_fraction, 0, 0.9)
     check_positive_int("seed", seed, minimum=0)
+    check_choice("verify", verify, VERIFY)
     options = {
         "data_dir": data_dir and os.path.abspath(os.path.expanduser(data_dir)),
         "validation_fraction": validation_fraction,
@@ -164,6 +173,8 @@ def _read_rows(path, data_dir, log):
 
 def _check_rows(rows, verify, log):
     """The rows whose image and box are usable, and their boxes."""
+    if verify == "never" and all(row.box is None for row in rows):
+        return rows, None
     sizes = check_images([row.path for row in rows], verify, log)
     kept, boxes, clipped = [], [], []
     for row, size in zip(rows, sizes, strict=True):

@@ -243,7 +243,10 @@ def test_many_problems_are_listed_shortly(tmp_path):
     ("options", "message"),
     [
         ({"on_error": "ignore"}, "`on_error` must be one of 'raise', 'skip'"),
-        ({"verify": "no"}, "`verify` must be one of 'auto', 'full'"),
+        (
+            {"verify": "no"},
+            "`verify` must be one of 'full', 'headers', 'never'",
+        ),
         ({"validation_fraction": 1}, "must be between 0 and 0.9"),
         ({"seed": -1}, "`seed` must be at least 0"),
     ],

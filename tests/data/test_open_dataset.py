@@ -224,7 +224,7 @@ def test_names():
 
 
 def test_long_checks_show_progress(split_folders, monkeypatch, capsys):
-    monkeypatch.setattr("keras_fgvc.data.verify.PROGRESS_AFTER", 0.0)
+    monkeypatch.setattr("keras_fgvc.data.sources.checks.PROGRESS_AFTER", 0.0)
     open_dataset(split_folders)
     assert "Checking 37 images" in capsys.readouterr().out
 
