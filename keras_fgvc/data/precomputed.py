@@ -7,11 +7,13 @@ import pathlib
 import numpy as np
 
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
-from keras_fgvc.data import fingerprints, shards
-from keras_fgvc.data.filling import CheckedCompute, announce, fill
-from keras_fgvc.data.labeled_images import LabeledImages
-from keras_fgvc.data.pipeline import Epochs
-from keras_fgvc.data.shares import Share
+from keras_fgvc.data.dataset import LabeledImages
+from keras_fgvc.data.pipeline.batches import Epochs
+from keras_fgvc.data.pipeline.shares import Share
+from keras_fgvc.data.sources import shards
+from keras_fgvc.data.sources.filling import CheckedCompute, announce, fill
+from keras_fgvc.data.sources.source import add_json
+from keras_fgvc.data.sources.source import fingerprint as fingerprint_of
 
 DTYPES = ("float16", "float32")
 
@@ -129,7 +131,7 @@ class Precomputed:
     @functools.cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
-        fingerprints.add_json(digest, self._identity)
+        add_json(digest, self._identity)
         return digest.hexdigest()
 
     @functools.cached_property
@@ -137,7 +139,7 @@ class Precomputed:
         """Returns the facts of cache.json; the shape follows from them."""
         return {
             "format": shards.FORMAT,
-            "source": fingerprints.fingerprint(self.source),
+            "source": fingerprint_of(self.source),
             "compute": self.compute_fingerprint,
             "image_size": self.image_size and [int(n) for n in self.image_size],
             "dtype": self.dtype,

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_fgvc.data.identity import identity
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
@@ -77,7 +76,7 @@ def predict(
         class_names=data.class_names,
         boxes=_without_map_of_crops(found),
         true_boxes=examples.boxes,
-        image_digest=identity(examples),
+        image_digest=examples.source.identity(),
     )
 
 

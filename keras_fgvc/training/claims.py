@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from keras_fgvc._files import move_into_place
-from keras_fgvc.data.identity import are_others, identity
+from keras_fgvc.data.sources.source import are_others
 from keras_fgvc.training.files import find_backups
 
 # Facts that identify a run. The data folder may move.
@@ -101,7 +101,9 @@ def flat(value, prefix="") -> dict:
 
 
 def digests(data):
-    return {name: identity(split) for name, split in data.splits.items()}
+    return {
+        name: split.source.identity() for name, split in data.splits.items()
+    }
 
 
 def other_splits(told, found):

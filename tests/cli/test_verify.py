@@ -4,7 +4,7 @@ import pytest
 
 from keras_fgvc import data
 from keras_fgvc.cli import main
-from keras_fgvc.data.sources import checks
+from keras_fgvc.data.sources import files
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def verified(monkeypatch):
     return given
 
 
-@pytest.mark.parametrize("verify", [None, *checks.VERIFY])
+@pytest.mark.parametrize("verify", [None, *files.VERIFY])
 @pytest.mark.parametrize(
     "command",
     [
@@ -47,6 +47,6 @@ def test_evaluating_a_finished_run_decodes_nothing_to_check(
     def fail(path):
         raise AssertionError(f"{path} is decoded again")
 
-    monkeypatch.setattr(checks, "_decode", fail)
+    monkeypatch.setattr(files, "_decode", fail)
     assert main(["evaluate", f"--workdir={workdir}"]) == 0
     assert "top-1" in capsys.readouterr().out

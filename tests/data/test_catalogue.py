@@ -16,8 +16,8 @@ from keras_fgvc.data import (
     info,
     open_dataset,
 )
-from keras_fgvc.data.catalogue import CATALOGUE, find_entry
-from keras_fgvc.data.catalogue_entry import GENERATED, OURS, TFDS
+from keras_fgvc.data.builders.catalogue import CATALOGUE, find_entry
+from keras_fgvc.data.builders.catalogue_entry import GENERATED, OURS, TFDS
 from tests.data.image_files import write_class_folders
 
 ROOT = pathlib.Path(__file__).parents[2]

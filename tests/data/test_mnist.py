@@ -15,7 +15,7 @@ from keras_fgvc.data import (
     load_mnist,
     open_dataset,
 )
-from keras_fgvc.data.cluttered_digits import INK, SPLITS
+from keras_fgvc.data.builders.cluttered_digits import INK, SPLITS
 
 ROOT = pathlib.Path(__file__).parents[2]
 MNIST = pathlib.Path(
@@ -47,7 +47,7 @@ def file(tmp_path):
 def few_scenes(monkeypatch):
     """The data set by name has 80,000 images: here 53, 11 and 13."""
     monkeypatch.setattr(
-        "keras_fgvc.data.catalogue.cluttered_digits",
+        "keras_fgvc.data.builders.catalogue.cluttered_digits",
         lambda *counts, **options: cluttered_digits(53, 11, 13, **options),
     )
 

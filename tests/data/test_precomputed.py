@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.data.shards import Shards
+from keras_fgvc.data.sources.shards import Shards
 from tests.data.cached_images import (
     HEIGHT,
     SHARD,

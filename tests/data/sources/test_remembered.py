@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from keras_fgvc.data import info, load, open_dataset
-from keras_fgvc.data.sources import checks, remembered
+from keras_fgvc.data.sources import files, remembered
 from tests.data.image_files import jpeg, write, write_class_folders, write_csv
 
 COUNTS = {"a": 5, "b": 3}
@@ -26,14 +26,14 @@ def cache(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of the files that were decoded, in any order."""
-    names, real = [], checks._decode
+    names, real = [], files._decode
 
     def decode(path):
         names.append(pathlib.Path(path).relative_to(path.parents[1]).as_posix())
         return real(path)
 
     monkeypatch.setattr(
-        checks, "_decode", lambda path: decode(pathlib.Path(path))
+        files, "_decode", lambda path: decode(pathlib.Path(path))
     )
     return names
 
@@ -228,7 +228,7 @@ def test_half_a_cache_is_never_seen(photographs, cache, monkeypatch, capsys):
 def test_an_interrupted_check_keeps_what_it_found(
     photographs, decoded, monkeypatch
 ):
-    real = checks.Remembered.add
+    real = files.Remembered.add
 
     def add(self, path, *facts):
         if pathlib.Path(path).name == "04.jpg":  # the fifth
@@ -236,7 +236,7 @@ def test_an_interrupted_check_keeps_what_it_found(
         real(self, path, *facts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checks.Remembered, "add", add)
+        patch.setattr(files.Remembered, "add", add)
         with pytest.raises(KeyboardInterrupt):
             open_dataset(photographs)
     decoded.clear()
@@ -245,8 +245,8 @@ def test_an_interrupted_check_keeps_what_it_found(
 
 
 def test_a_long_check_saves_now_and_then(photographs, cache, monkeypatch):
-    monkeypatch.setattr(checks, "SAVE_INTERVAL", 0.0)
-    saved, real = [], checks.Remembered.save
+    monkeypatch.setattr(files, "SAVE_INTERVAL", 0.0)
+    saved, real = [], files.Remembered.save
 
     def save(self):
         real(self)
@@ -254,7 +254,7 @@ def test_a_long_check_saves_now_and_then(photographs, cache, monkeypatch):
         texts = [json.loads(file.read_text()) for file in files]
         saved.append([len(text["files"]) for text in texts])
 
-    monkeypatch.setattr(checks.Remembered, "save", save)
+    monkeypatch.setattr(files.Remembered, "save", save)
     open_dataset(photographs)
     assert saved == [[n] for n in range(1, 9)] + [[8]]
 
@@ -334,7 +334,7 @@ def test_never_opens_no_image(tmp_path, monkeypatch):
 def test_how_it_is_verified_is_no_fact_of_a_run(photographs):
     opened = [
         open_dataset(photographs, verify=verify).opened_by
-        for verify in checks.VERIFY
+        for verify in files.VERIFY
     ]
     assert opened[0] == opened[1] == opened[2]
 

@@ -10,10 +10,9 @@ import time
 import pytest
 
 from keras_fgvc.data import (
-    catalogue,
-    downloads,
     open_dataset,
 )
+from keras_fgvc.data.builders import catalogue, downloads
 from tests.data.image_files import write
 
 
