@@ -1,6 +1,5 @@
 """Finding and opening the data sets that have a name."""
 
-import contextlib
 import dataclasses
 import os
 
@@ -8,13 +7,12 @@ from keras_fgvc.data.builders.catalogue_entry import GENERATED, CatalogueEntry
 from keras_fgvc.data.builders.catalogue_table import ENTRIES
 from keras_fgvc.data.builders.cluttered_digits import cluttered_digits
 from keras_fgvc.data.builders.mnist import (
-    FILE_NAME,
     LICENCE,
     SOURCE,
+    find_file,
     load_mnist,
 )
 from keras_fgvc.data.builders.prepared import (
-    check_reachable,
     is_prepared,
     open_tfds,
 )
@@ -74,11 +72,8 @@ def find_entry(name: str) -> CatalogueEntry | None:
 
 def is_on_disk(entry: CatalogueEntry, data_dir: str | None) -> bool:
     """Whether it can be opened without a download."""
-    if entry.builder is None:
-        return True
-    if entry.origin == GENERATED and data_dir is not None:
-        as_file = os.path.join(data_dir, FILE_NAME)
-        return os.path.isfile(as_file) or is_prepared(entry, data_dir)
+    if entry.origin == GENERATED:
+        return entry.builder is None or find_file(data_dir) is not None
     return is_prepared(entry, data_dir)
 
 
@@ -110,10 +105,6 @@ def _open_cluttered_digits(data_dir, seed):
 
 def _open_cluttered_mnist(data_dir, seed):
     """As many scenes as MNIST has digits, less those for validation."""
-    entry = CATALOGUE["cluttered_mnist"]
-    if not is_on_disk(entry, data_dir):
-        with contextlib.suppress(ImportError):  # load_mnist says more.
-            check_reachable(entry, data_dir)
     digits = load_mnist(data_dir=data_dir)
     data = cluttered_digits(50_000, 10_000, 10_000, seed=seed, digits=digits)
     return dataclasses.replace(

@@ -1,14 +1,17 @@
-"""MNIST, from a local file or through TensorFlow Datasets."""
+"""MNIST, from a local file or through `keras.datasets.mnist`."""
 
 import os
 import zipfile
 
+import keras
 import numpy as np
 
-from keras_fgvc._extras import install_command
+from keras_fgvc.data.builders.downloads import by_hand, check_downloads
 from keras_fgvc.data.builders.written_digits import DIGIT_SIZE, NUM_CLASSES
 
 FILE_NAME = "mnist.npz"
+# Where Keras downloads it from.
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FILE = (
     "the mnist.npz that `keras.datasets.mnist.load_data()` downloads to "
@@ -24,17 +27,14 @@ def load_mnist(
     """Reads MNIST's digits, its train and its test part kept apart.
 
     In order: the file `path` if it is given; `mnist.npz` in `data_dir` if
-    it is there; else TensorFlow Datasets, which downloads into `data_dir`
-    what is not there yet (without a network it gives up after minutes). It
-    holds the digits in another order than the file, so that one seed makes
-    other cluttered scenes of them.
+    it is there; else `keras.datasets.mnist`, which downloads the file to
+    ~/.keras/datasets the first time.
 
     Args:
         path: A .npz file with the arrays x_train, y_train, x_test and
             y_test, the one that `keras.datasets.mnist` downloads to
             ~/.keras/datasets/mnist.npz.
-        data_dir: Folder of the file, or of TensorFlow Datasets. Default: that
-            of TensorFlow Datasets, ~/tensorflow_datasets.
+        data_dir: Folder in which the file may be.
 
     Returns:
         Dictionary from "train" and "test" to pairs (images, labels): uint8
@@ -43,8 +43,8 @@ def load_mnist(
 
     Raises:
         ValueError: The file is missing, broken or of another form.
-        ImportError: There is no file and no tensorflow_datasets.
-        RuntimeError: There is no file and no download.
+        ConnectionError: There is no file, and no network, within seconds.
+        RuntimeError: There is no file, and its download failed on the way.
 
     Example:
 
@@ -61,12 +61,21 @@ def load_mnist(
     data = cluttered_digits(100, 20, 20, distractors=16, digits=digits)
     ```
     """
-    if path is None and data_dir is not None:
-        in_folder = os.path.join(data_dir, FILE_NAME)
-        path = in_folder if os.path.isfile(in_folder) else None
+    if path is None:
+        path = find_file(data_dir)
     if path is not None:
         return _read_file(os.fspath(path))
-    return _read_tfds(data_dir)
+    (x_train, y_train), (x_test, y_test) = _download()
+    return _pairs(x_train, y_train, x_test, y_test)
+
+
+def find_file(data_dir: str | None = None) -> str | None:
+    """Returns mnist.npz of a folder, else that of Keras, else None."""
+    folders = (
+        [_keras_folder()] if data_dir is None else [data_dir, _keras_folder()]
+    )
+    paths = [os.path.join(folder, FILE_NAME) for folder in folders]
+    return next(filter(os.path.isfile, paths), None)
 
 
 def _read_file(path: str) -> dict[str, tuple]:
@@ -104,34 +113,21 @@ def _check_part(path, split, images, labels) -> None:
         raise _misfit(path, f"y_{split} has labels outside 0..9")
 
 
-def _read_tfds(data_dir) -> dict[str, tuple]:
-    where = "no file was named"
-    if data_dir is not None:
-        where = f"{data_dir!r} holds no {FILE_NAME}"
+def _download():
+    urls = {FILE_NAME: [URL]}
+    check_downloads("mnist", urls, _keras_folder())
     try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f"MNIST is read through tensorflow_datasets, as {where}, but that "
-            f"is not installed. Give {_FILE}, or run: "
-            f"{install_command('data')}."
-        ) from error
-    try:
-        parts = tfds.load(
-            "mnist", split=["train", "test"], data_dir=data_dir, batch_size=-1
-        )
-        train, test = tfds.as_numpy(parts)
+        return keras.datasets.mnist.load_data()
     except Exception as error:  # a download fails in many ways
         raise RuntimeError(
-            f"MNIST is read through tensorflow_datasets, as {where}, but that "
-            f"could neither find nor download it. Give {_FILE}."
+            f"MNIST could not be downloaded: {error}\n"
+            f"{by_hand(urls, _keras_folder())}"
         ) from error
-    return _pairs(
-        train["image"][..., 0],
-        train["label"],
-        test["image"][..., 0],
-        test["label"],
-    )
+
+
+def _keras_folder() -> str:
+    home = os.environ.get("KERAS_HOME", "~/.keras")
+    return os.path.join(os.path.expanduser(home), "datasets")
 
 
 def _pairs(x_train, y_train, x_test, y_test) -> dict[str, tuple]:

@@ -107,16 +107,6 @@ def is_prepared(entry, data_dir: str | None = None) -> bool:
     return os.path.isdir(_make_builder(entry, data_dir).data_dir)
 
 
-def check_reachable(entry, data_dir: str | None = None) -> None:
-    """Raises if it has to be downloaded and cannot be.
-
-    Raises:
-        ConnectionError: Within seconds.
-        ImportError: tensorflow_datasets is not installed.
-    """
-    _find_downloads(_make_builder(entry, data_dir), entry)
-
-
 def readable(name: str) -> str:
     """The name of a class without its number and underscores."""
     return NUMBER.sub("", name).replace("_", " ").strip()
