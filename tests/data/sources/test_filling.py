@@ -1,5 +1,6 @@
 """Computing a cache: what is said, what is checked, and going on after."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,17 +10,18 @@ import numpy as np
 import pytest
 
 from tests.data.cached_images import (
-    SHARD,
+    NOTED,
     SIZES,
     TOTAL,
     Thirds,
     assert_holds_all,
     cache,
     numbered_images,
-    shard_files,
+    row_files,
+    rows_done,
 )
 
-pytestmark = pytest.mark.usefixtures("small_shards")
+pytestmark = pytest.mark.usefixtures("noted_often")
 
 
 def test_it_says_what_it_will_do_and_only_then(tmp_path, capsys):
@@ -50,45 +52,52 @@ def test_a_whole_cache_is_used_in_silence(tmp_path, capsys):
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_an_interrupted_computation_goes_on(tmp_path, capsys, batch_size):
     data = numbered_images()
-    # In the third shard: images 8 to 10 of the training split.
-    calls = 4 if batch_size == 2 else 5
+    # Noted is what ends with or behind each fourth image.
+    calls, noted = (5, 8) if batch_size == 2 else (3, 6)
     with pytest.raises(KeyboardInterrupt):
         cache(
             tmp_path, data, Thirds(fail_at=calls), batch_size=batch_size
         ).ensure()
-    whole = ["shard-train-00000.npy", "shard-train-00001.npy"]
-    assert shard_files(tmp_path) == whole
-    written = [(tmp_path / name).stat() for name in whole]
+    assert row_files(tmp_path) == ["rows-train.npy"]
+    assert rows_done(tmp_path) == {"train": noted}
     capsys.readouterr()
 
     compute = Thirds()
     again = cache(tmp_path, data, compute, batch_size=batch_size)
     assert_holds_all(again, data)
     numbers = [n for batch in compute.seen for n in batch]
-    assert numbers == [8, 9, 10, *range(SIZES["validation"])]
-    assert "; 8 of them are there already." in capsys.readouterr().out
-    assert [(tmp_path / name).stat() for name in whole] == written
+    assert numbers == [*range(noted, 11), *range(SIZES["validation"])]
+    out = capsys.readouterr().out
+    assert f"; {noted} of them are there already." in out
+    assert rows_done(tmp_path) == SIZES
+
+
+def lose_rows(folder, **done):
+    """Makes of a whole cache one that was interrupted there."""
+    path = folder / "cache.json"
+    key = json.loads(path.read_text())
+    path.write_text(json.dumps(key | {"done": key["done"] | done}))
 
 
 def test_a_batch_is_the_same_whatever_was_there(tmp_path):
     """Networks round differently in batches of another size."""
     compute = Thirds()
     cache(tmp_path, compute=compute, batch_size=3).ensure()
-    assert compute.seen[:4] == [[0, 1, 2], [3], [4, 5], [6, 7]]
-    for lost, batches in enumerate(([[0, 1, 2], [3]], [[4, 5], [6, 7]])):
-        (tmp_path / f"shard-train-{lost:05d}.npy").unlink()
+    whole = compute.seen[:4]
+    assert whole == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10]]
+    for done, lost in ((6, whole[2:]), (7, whole[2:]), (9, whole[3:])):
+        lose_rows(tmp_path, train=done)
         compute = Thirds()
         cache(tmp_path, compute=compute, batch_size=3).ensure()
-        assert compute.seen == batches
+        assert compute.seen == lost
 
 
-def test_whole_shards_between_missing_ones_are_left(tmp_path):
+def test_going_on_in_other_batches(tmp_path):
     data, compute = numbered_images(), Thirds()
-    cache(tmp_path, data).ensure()
-    for lost in (0, 2):
-        (tmp_path / f"shard-train-{lost:05d}.npy").unlink()
-    assert_holds_all(cache(tmp_path, data, compute), data)
-    assert compute.seen == [[0, 1], [2, 3], [8, 9], [10]]
+    cache(tmp_path, data, batch_size=2).ensure()
+    lose_rows(tmp_path, train=8)
+    assert_holds_all(cache(tmp_path, data, compute, batch_size=5), data)
+    assert compute.seen == [[5, 6, 7, 8, 9], [10]]
 
 
 class Recorded:
@@ -122,10 +131,10 @@ class RecordedImages:
 def test_only_what_is_missing_is_read(tmp_path):
     source = RecordedImages(numbered_images())
     cache(tmp_path, source).ensure()
-    (tmp_path / "shard-train-00001.npy").unlink()
+    lose_rows(tmp_path, train=8)
     source.log.clear()
     cache(tmp_path, source).ensure()
-    assert source.log == ["train", ("skip", 2), ("take", 2)]
+    assert source.log == ["train", ("skip", 4), ("take", 2)]
 
 
 def test_a_split_can_be_added_later(tmp_path):
@@ -138,15 +147,15 @@ def test_a_split_can_be_added_later(tmp_path):
 
 SCRIPT = """
 import sys, time
-from keras_fgvc.data.sources import shards
+from keras_fgvc.data.sources import stored_rows
 from tests.data.cached_images import Thirds, cache
 
-shards.SHARD_SIZE = 4
+stored_rows.NOTED_ROWS = 4
 thirds = Thirds()
 
 def slow(images):
     if len(thirds.seen) == 5:
-        print("in the third shard", flush=True)
+        print("after ten rows", flush=True)
         time.sleep(60)
     return thirds(images)
 
@@ -154,7 +163,7 @@ cache(__import__("pathlib").Path(sys.argv[1]), compute=slow).ensure()
 """
 
 
-def test_a_killed_process_leaves_whole_shards(tmp_path):
+def test_a_killed_process_leaves_what_was_noted(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -162,12 +171,12 @@ def test_a_killed_process_leaves_whole_shards(tmp_path):
         text=True,
     )
     with process:
-        assert any("third shard" in line for line in process.stdout)
+        assert any("after ten rows" in line for line in process.stdout)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     data, compute = numbered_images(), Thirds()
     assert_holds_all(cache(tmp_path, data, compute), data)
-    assert compute.num_seen == TOTAL - 2 * SHARD
+    assert compute.num_seen == TOTAL - 2 * NOTED
 
 
 @pytest.mark.parametrize(
@@ -191,7 +200,7 @@ def test_arrays_that_do_not_fit_raise(tmp_path, arrays, message):
     )
     with pytest.raises(ValueError, match=message):
         cached.ensure()
-    assert shard_files(tmp_path) == []
+    assert row_files(tmp_path) == []
 
 
 def test_what_float16_can_hold_is_taken(tmp_path):
@@ -219,7 +228,7 @@ def test_arrays_of_changing_shape_raise(tmp_path, small):
 
 def test_another_function_under_the_same_name_raises(tmp_path):
     cache(tmp_path).ensure()
-    (tmp_path / "shard-train-00001.npy").unlink()
+    lose_rows(tmp_path, train=8)
     other = cache(tmp_path, compute=lambda images: images.mean((1, 2)))
     with pytest.raises(ValueError, match="function than the one with this `fi"):
         other.ensure()

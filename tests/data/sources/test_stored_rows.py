@@ -2,26 +2,26 @@
 
 import collections
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 
-from keras_fgvc.data.sources import shards
+from keras_fgvc.data.sources import stored_rows
 from tests.data.cached_images import (
     TOTAL,
     Thirds,
     cache,
     expected,
     numbered_images,
-    shard_files,
+    row_files,
+    rows_done,
 )
 
-pytestmark = pytest.mark.usefixtures("small_shards")
-NAMES = [
-    *(f"shard-train-{number:05d}.npy" for number in range(3)),
-    *(f"shard-validation-{number:05d}.npy" for number in range(2)),
-]
+pytestmark = pytest.mark.usefixtures("noted_often")
+NAMES = ["rows-train.npy", "rows-validation.npy"]
+HEADER = 128  # bytes of a .npy file before its numbers
 Usage = collections.namedtuple("Usage", "total used free")
 
 
@@ -39,41 +39,55 @@ def cut(num_bytes):
         cut(-1),
         cut(40),  # inside the header
         cut(0),
-        save(np.zeros((3, 3, 3), np.float32)),
-        save(np.zeros((4, 9), np.float32)),
-        save(np.zeros((4, 3, 3), np.float16)),
+        save(np.zeros((10, 3, 3), np.float32)),
+        save(np.zeros((11, 9), np.float32)),
+        save(np.zeros((11, 3, 3), np.float16)),
         save(np.array([None, "x"])),
         lambda path: path.write_bytes(b"no array at all, but bytes"),
-        lambda path: path.rename(path.with_name("partial-" + path.name)),
+        lambda path: path.unlink(),
     ],
 )
-def test_a_torn_shard_is_computed_again(tmp_path, capsys, tear):
+def test_a_torn_file_is_computed_again(tmp_path, capsys, tear):
     data, compute = numbered_images(), Thirds()
     cache(tmp_path, data).ensure()
-    assert shard_files(tmp_path) == NAMES
-    tear(tmp_path / NAMES[1])
+    assert row_files(tmp_path) == NAMES
+    tear(tmp_path / NAMES[0])
     capsys.readouterr()
     again = cache(tmp_path, data, compute)
     np.testing.assert_allclose(
         again.arrays("train"), expected(data, "train"), rtol=1e-6
     )
-    assert compute.seen == [[4, 5], [6, 7]]
-    assert "; 12 of them are there already." in capsys.readouterr().out
-    assert shard_files(tmp_path) == NAMES
+    assert [n for batch in compute.seen for n in batch] == list(range(11))
+    assert "; 5 of them are there already." in capsys.readouterr().out
+    assert row_files(tmp_path) == NAMES
 
 
-def test_a_shard_is_never_seen_half_written(tmp_path, monkeypatch):
-    def fail(path, rows):
-        path.write_bytes(b"half")
-        raise OSError("no space left")
+def test_rows_are_written_before_they_count(tmp_path, monkeypatch):
+    """Killed in between, they are computed again."""
+    data, real, seen = numbered_images(), stored_rows.StoredRows.note, []
 
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "save", fail)
-        with pytest.raises(OSError, match="no space left"):
-            cache(tmp_path).ensure()
-    assert shard_files(tmp_path) == ["partial-" + NAMES[0]]
+    def note(self, split, done):
+        seen.append((split, done))
+        if done:
+            stored = np.load(tmp_path / f"rows-{split}.npy")
+            np.testing.assert_allclose(
+                stored[:done], expected(data, split)[:done], rtol=1e-6
+            )
+        real(self, split, done)
+
+    monkeypatch.setattr(stored_rows.StoredRows, "note", note)
+    cache(tmp_path, data).ensure()
+    train = [("train", done) for done in (0, 4, 8, 11)]
+    assert seen == [*train, *(("validation", done) for done in (0, 4, 5))]
+
+
+def test_a_new_file_counts_from_nothing(tmp_path):
+    """The number of those done may be that of a file that was lost."""
     cache(tmp_path).ensure()
-    assert shard_files(tmp_path) == NAMES
+    (tmp_path / NAMES[0]).unlink()
+    with pytest.raises(KeyboardInterrupt):
+        cache(tmp_path, compute=Thirds(fail_at=0)).ensure()
+    assert rows_done(tmp_path) == {"train": 0, "validation": 5}
 
 
 def one_pixel():
@@ -94,29 +108,29 @@ def one_pixel():
 )
 def test_another_cache_is_deleted(tmp_path, capsys, options, differing):
     cache(tmp_path).ensure()
-    (tmp_path / ("partial-" + NAMES[1])).write_bytes(b"left behind")
+    (tmp_path / "shard-train-00001.npy").write_bytes(b"of format 1")
     capsys.readouterr()
     compute = Thirds()
     again = cache(tmp_path, compute=compute, **options)
     again.ensure()
     assert (
-        f"{tmp_path} holds other arrays ({differing} differ): 6 files are "
+        f"{tmp_path} holds other arrays ({differing} differ): 3 files are "
         "deleted."
     ) in capsys.readouterr().out
     assert compute.num_seen == TOTAL
-    assert shard_files(tmp_path) == NAMES
+    assert row_files(tmp_path) == NAMES
     # Silent the next time: cache.json is that of the new one.
     cache(tmp_path, compute=compute, **options).ensure()
     assert capsys.readouterr().out == ""
 
 
-def test_other_splits_shards_are_deleted_with_the_rest(tmp_path):
+def test_other_splits_rows_are_deleted_with_the_rest(tmp_path):
     cache(tmp_path).ensure()
     cache(tmp_path, fingerprint="other", splits=("validation",)).ensure()
-    assert shard_files(tmp_path) == NAMES[3:]
+    assert row_files(tmp_path) == NAMES[1:]
 
 
-@pytest.mark.parametrize("field", ["format", "shard_size", "shape"])
+@pytest.mark.parametrize("field", ["format", "shape"])
 def test_every_field_of_the_description_counts(tmp_path, capsys, field):
     cache(tmp_path).ensure()
     path = tmp_path / "cache.json"
@@ -128,52 +142,52 @@ def test_every_field_of_the_description_counts(tmp_path, capsys, field):
     path.write_text(json.dumps(description))
     capsys.readouterr()
     cache(tmp_path).ensure()
-    assert f"({field} differ): 5 files" in capsys.readouterr().out
+    assert f"({field} differ): 2 files" in capsys.readouterr().out
     assert json.loads(path.read_text())["shape"] == [3, 3]
 
 
-def test_shards_without_a_description_are_not_trusted(tmp_path, capsys):
+def test_rows_without_a_description_are_not_trusted(tmp_path, capsys):
     cache(tmp_path).ensure()
     (tmp_path / "cache.json").unlink()
     capsys.readouterr()
     compute = Thirds()
     cache(tmp_path, compute=compute).ensure()
     assert compute.num_seen == TOTAL
-    assert "(cache.json differ): 5 files" in capsys.readouterr().out
+    assert "(cache.json differ): 2 files" in capsys.readouterr().out
 
 
 def test_the_description_comes_first(tmp_path):
-    """Else shards of old weights could pass for those of new ones."""
+    """Else rows of old weights could pass for those of new ones."""
     cache(tmp_path).ensure()
     seen = []
 
     def look(images):
         if len(seen) < 2:  # before and after the old ones are deleted
             text = (tmp_path / "cache.json").read_text()
-            seen.append((json.loads(text)["compute"], shard_files(tmp_path)))
+            seen.append((json.loads(text)["compute"], row_files(tmp_path)))
         return images.mean((1, 2))
 
     cache(tmp_path, compute=look, fingerprint="new").ensure()
-    assert seen == [("thirds", NAMES), ("new", [])]
+    assert seen == [("thirds", NAMES), ("new", NAMES[:1])]
 
 
-def test_old_shards_go_before_their_description(tmp_path, monkeypatch):
+def test_old_rows_go_before_their_description(tmp_path, monkeypatch):
     """Killed in between, the next one still sees that they are old."""
     cache(tmp_path).ensure()
 
     def fail(path, write):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shards, "move_into_place", fail)
+    monkeypatch.setattr(stored_rows, "move_into_place", fail)
     with pytest.raises(KeyboardInterrupt):
         cache(tmp_path, fingerprint="new").ensure()
-    assert shard_files(tmp_path) == []
+    assert row_files(tmp_path) == []
     description = json.loads((tmp_path / "cache.json").read_text())
     assert description["compute"] == "thirds"
 
 
 def test_other_files_are_left_alone(tmp_path):
-    others = ["weights.npy", "shard-notes.txt", "my-shard-train-00000.npy"]
+    others = ["weights.npy", "rows-notes.txt", "my-rows-train.npy"]
     for name in others:
         (tmp_path / name).write_text("mine")
     cache(tmp_path).ensure()
@@ -214,7 +228,7 @@ def test_a_full_disk_raises_before_anything_is_deleted(tmp_path, monkeypatch):
     # What will be deleted counts as free, and is not deleted in vain.
     with pytest.raises(OSError, match="old needs 576 bytes"):
         cache(tmp_path / "old", fingerprint="new").ensure()
-    assert shard_files(tmp_path / "old") == NAMES
+    assert row_files(tmp_path / "old") == NAMES
     # A whole cache needs nothing.
     cache(tmp_path / "old").ensure()
 
@@ -239,26 +253,40 @@ def test_only_what_is_missing_must_fit(tmp_path, monkeypatch):
         cache(tmp_path).ensure()
     monkeypatch.setattr(shutil, "disk_usage", lambda p: Usage(0, 0, 1e8 + 180))
     cache(tmp_path).ensure()
-    # The old files (5 with headers of 128 bytes) make room for the new.
-    old = sum((tmp_path / name).stat().st_size for name in NAMES)
+    # The old files make room for the new.
+    old = 576 + 2 * HEADER
+    assert sum((tmp_path / name).stat().st_size for name in NAMES) == old
     monkeypatch.setattr(
         shutil, "disk_usage", lambda p: Usage(0, 0, 1e8 + 576 - old)
     )
     cache(tmp_path, fingerprint="other").ensure()
-    assert shard_files(tmp_path) == NAMES
+    assert row_files(tmp_path) == NAMES
 
 
 def test_a_large_cache_leaves_a_share_free(tmp_path, monkeypatch):
-    stored = shards.Shards(tmp_path, {"train": 10**6}, (1000,), "float32", 256)
-    missing = {"train": list(stored.numbers("train"))}
+    stored = stored_rows.StoredRows(
+        tmp_path, {"train": 10**6}, (1000,), "float32", {}
+    )
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 4.1e9))
     with pytest.raises(OSError, match=r"needs 4\.0 GB for .* and 200 MB to"):
-        shards.check_space(stored, missing, will_start_anew=False)
+        stored_rows.check_space(stored, will_start_anew=False)
+
+
+def test_the_room_is_taken_at_once(tmp_path, monkeypatch):
+    """A memory map on a full disk would end the process."""
+
+    def no_room(handle, start, end):
+        raise OSError(f"no space for {end - start}")
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(OSError, match=f"no space for {HEADER + 11 * 36}"):
+        cache(tmp_path).ensure()
+    assert rows_done(tmp_path) == {"train": 0}
 
 
 def test_sizes_are_readable():
     sizes = (0, 999, 1500, 99_960, 1e6, 25.06e9)
-    assert [shards.size_text(size) for size in sizes] == [
+    assert [stored_rows.size_text(size) for size in sizes] == [
         "0 bytes",
         "999 bytes",
         "1.5 kB",
