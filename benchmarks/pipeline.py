@@ -22,7 +22,7 @@ from absl import app, flags
 from in_turn import median_seconds
 
 from keras_fgvc import data
-from keras_fgvc.data.records import scan
+from keras_fgvc.data.sources.records import scan
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("images", None, "Folder of class folders.", required=True)

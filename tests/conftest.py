@@ -81,6 +81,13 @@ def fixed_seed():
     keras.utils.set_random_seed(20110)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing is remembered in the home of whoever runs the tests."""
+    folder = str(tmp_path_factory.mktemp("cache"))
+    os.environ["KERAS_FGVC_CACHE"] = folder
+
+
 @pytest.fixture(scope="module", autouse=True)
 def eager_modules(request):
     """Before what a module trains for all of its tests."""

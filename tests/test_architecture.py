@@ -35,6 +35,23 @@ LEVELS = {
     "__main__": 8,
     "__init__": 8,
 }
+# The storeys of data/; all that comes to a name of a data set is in builders.
+DATA_LEVELS = {
+    "orientation": 0,
+    "headers": 1,
+    "images": 1,
+    "sources": 2,
+    "pipeline": 3,
+    "dataset": 4,
+    "part_images": 5,
+    "precomputed": 5,
+    "builders": 5,
+    "opening": 6,
+    "__init__": 7,
+}
+# It reads the records of the builders' data sets.
+OF_BUILDERS = ("record_contents",)
+MAX_DATA_MODULES = 20  # besides builders
 PROJECT = ROOT.parent
 PYTHON_FILES = sorted(
     path.relative_to(PROJECT)
@@ -82,6 +99,44 @@ def test_imports_go_down_only(path):
         if there == here:
             continue
         assert LEVELS[there] < LEVELS[here], f"{here} imports {there}"
+
+
+DATA_FILES = sorted((ROOT / "data").rglob("*.py"))
+
+
+def data_part(name):
+    """Names the storey of a module, by its first name below data/."""
+    name = name.removesuffix(".py")
+    return "builders" if name in OF_BUILDERS else name
+
+
+@pytest.mark.parametrize("path", DATA_FILES, ids=lambda p: p.name)
+def test_imports_within_data_go_down_only(path):
+    """Opening and builders stand on pipeline, and this on sources."""
+    here = data_part(path.relative_to(ROOT / "data").parts[0])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.module == "keras_fgvc.data":
+            names = [alias.name for alias in node.names]
+        elif node.module.startswith("keras_fgvc.data."):
+            names = [node.module.split(".")[2]]
+        else:
+            continue
+        for there in map(data_part, names):
+            assert there == here or DATA_LEVELS[there] < DATA_LEVELS[here], (
+                f"{path}:{node.lineno}: {here} imports {there}"
+            )
+
+
+def test_data_has_few_modules():
+    counted = [
+        path
+        for path in DATA_FILES
+        if data_part(path.relative_to(ROOT / "data").parts[0]) != "builders"
+        and path.name != "__init__.py"
+    ]
+    assert len(counted) <= MAX_DATA_MODULES, counted
 
 
 @pytest.mark.parametrize("folder", ["ops", "layers", "losses", "models"])

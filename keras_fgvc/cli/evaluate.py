@@ -37,6 +37,7 @@ def _evaluate(options):
         options.split,
         name_or_path=options.data,
         data_dir=options.data_dir,
+        verify=options.verify,
         batch_size=options.batch_size,
         verbose=int(sys.stderr.isatty()),
         unfinished=options.unfinished,

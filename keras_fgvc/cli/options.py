@@ -76,10 +76,15 @@ class Options:
         text = "where the data lie now (default: as in training)"
         self.option("--data", text)
         self.data_dir()
+        self.verify()
 
     def data_dir(self):
         text = "where data sets with a name are, or the images of a .csv"
         self.option("--data-dir", text)
+
+    def verify(self):
+        text = "check of images that were not checked before"
+        self.choice("--verify", text, "full", "headers", "never")
 
     def split(self):
         names = ("test", "validation", "train")

@@ -32,6 +32,7 @@ def run(options) -> int:
         options.split,
         name_or_path=options.data,
         data_dir=options.data_dir,
+        verify=options.verify,
         batch_size=options.batch_size,
         unfinished=options.unfinished,
         num_images=options.num_images,

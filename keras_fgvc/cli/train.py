@@ -74,6 +74,7 @@ def _add_run(add):
     add.choice("--strategy", "devices to train on", *STRATEGIES)
     add.option("--tpu", "its name", default="local")
     add.choice("--on-error", "what broken images do", "raise", "skip")
+    add.verify()
     text = "stages after which the test split is evaluated too, or all"
     add.list("--evaluate-after", text)
     add.flag("--no-test", "do not use the test split")
@@ -133,12 +134,11 @@ def _check(recipe, options):
     if options.tune_threshold:
         _check_threshold(recipe, wanted)
     weights = options.weights
-    if (
-        weights not in (None, "imagenet")
-        and not pathlib.Path(weights).is_file()
+    if weights not in ("imagenet", "none") and not (
+        pathlib.Path(weights).is_file()
     ):
         raise UsageError(
-            '--weights must be "imagenet" or a file that exists. '
+            '--weights must be "imagenet", "none" or a file that exists. '
             f"Received: {weights}."
         )
     facts = {
@@ -189,6 +189,7 @@ def _run(recipe, options):
         data_dir=options.data_dir,
         seed=options.seed if options.data_seed is None else options.data_seed,
         on_error=options.on_error,
+        verify=options.verify,
     )
     if is_chief:
         print(images.summary(), flush=True)

@@ -6,10 +6,10 @@ import hashlib
 import numpy as np
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.data.fingerprints import add_array, fingerprint
-from keras_fgvc.data.labeled_images import LabeledImages
-from keras_fgvc.data.pipeline import make_batches
-from keras_fgvc.data.shares import Share
+from keras_fgvc.data.dataset import LabeledImages
+from keras_fgvc.data.pipeline.batches import make_batches
+from keras_fgvc.data.pipeline.shares import Share
+from keras_fgvc.data.sources.source import add_array, fingerprint
 
 
 class PartImages:

@@ -7,11 +7,12 @@ import pathlib
 import numpy as np
 
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
-from keras_fgvc.data import fingerprints, shards
-from keras_fgvc.data.filling import CheckedCompute, announce, fill
-from keras_fgvc.data.labeled_images import LabeledImages
-from keras_fgvc.data.pipeline import Epochs
-from keras_fgvc.data.shares import Share
+from keras_fgvc.data.dataset import LabeledImages
+from keras_fgvc.data.pipeline.batches import Epochs
+from keras_fgvc.data.pipeline.shares import Share
+from keras_fgvc.data.sources import stored_rows
+from keras_fgvc.data.sources.source import add_json
+from keras_fgvc.data.sources.source import fingerprint as fingerprint_of
 
 DTYPES = ("float16", "float32")
 
@@ -28,7 +29,7 @@ class Precomputed:
     used: a process that was killed goes on where it was, and a cache of
     other images, other weights or other settings is deleted, with a line
     that says what differs. Only one process at a time may compute. Memory
-    holds some hundred arrays at a time, in computing as in reading.
+    holds some batches of arrays at a time, in computing as in reading.
 
     Has what a stage of training asks of a data set: `name`, `class_names`
     (if `source` has them), `split_sizes` and `batches`.
@@ -120,7 +121,6 @@ class Precomputed:
         self.batch_size = batch_size
         self.dtype = dtype
         self.image_size = image_size
-        self._shard_size = shards.SHARD_SIZE
         self.name = source.name
         self.split_sizes = {name: source.split_sizes[name] for name in splits}
         if hasattr(source, "class_names"):
@@ -129,19 +129,18 @@ class Precomputed:
     @functools.cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
-        fingerprints.add_json(digest, self._identity)
+        add_json(digest, self._identity)
         return digest.hexdigest()
 
     @functools.cached_property
     def _identity(self) -> dict:
         """Returns the facts of cache.json; the shape follows from them."""
         return {
-            "format": shards.FORMAT,
-            "source": fingerprints.fingerprint(self.source),
+            "format": stored_rows.FORMAT,
+            "source": fingerprint_of(self.source),
             "compute": self.compute_fingerprint,
             "image_size": self.image_size and [int(n) for n in self.image_size],
             "dtype": self.dtype,
-            "shard_size": self._shard_size,
         }
 
     def ensure(self) -> None:
@@ -246,39 +245,53 @@ class Precomputed:
 
     def _open_source(self, split):
         """The inputs of a split in batches, and the size of these."""
-        # No larger than a shard: the first batch lies in the first shard.
-        batch_size = min(self.batch_size, self._shard_size)
         batches = self.source.batches(
-            split, image_size=self.image_size, batch_size=batch_size
+            split, image_size=self.image_size, batch_size=self.batch_size
         )
-        return batches, batch_size
+        return batches, self.batch_size
 
-    def _ensured(self) -> shards.Shards:
-        """The files, all of them whole."""
-        found = shards.read_manifest(self.folder)
+    def _ensured(self) -> stored_rows.StoredRows:
+        """Returns the cache, computing the rows that are missing."""
+        found = stored_rows.read_key(self.folder)
         wanted = self._identity | {"shape": found.get("shape", "unknown")}
         differing = [key for key in wanted if found.get(key) != wanted[key]]
-        compute, first = CheckedCompute(self.compute, self.dtype), None
+        compute = stored_rows.CheckedCompute(self.compute, self.dtype)
+        first = None
         if differing:
             batches, _ = self._open_source(next(iter(self.split_sizes)))
             inputs, labels = next(batches.take(1).as_numpy_iterator())
             first = compute(inputs, len(labels))
         else:
             compute.shape = tuple(found["shape"])
-        stored = shards.Shards(
+        stored = stored_rows.StoredRows(
             self.folder,
             self.split_sizes,
             compute.shape,
             self.dtype,
-            self._shard_size,
+            self._identity | {"shape": list(compute.shape)},
         )
-        choose = stored.numbers if differing else stored.missing
-        missing = {split: list(choose(split)) for split in self.split_sizes}
+        missing = {
+            split: count - (0 if differing else stored.done(split))
+            for split, count in self.split_sizes.items()
+        }
         if any(missing.values()):
-            announce(self.name, stored, missing)
-            shards.check_space(stored, missing, will_start_anew=differing)
+            _announce(self.name, stored, missing)
+            stored_rows.check_space(stored, will_start_anew=bool(differing))
             if differing:
-                manifest = self._identity | {"shape": list(stored.shape)}
-                shards.start_anew(self.folder, manifest, found and differing)
-            fill(stored, missing, self._open_source, compute, first)
+                stored_rows.start_anew(
+                    self.folder, stored.key, found and differing
+                )
+            stored_rows.fill(stored, missing, self._open_source, compute, first)
         return stored
+
+
+def _announce(name: str, stored, missing: dict) -> None:
+    """Prints what a cache will hold and how much of it is there."""
+    total = sum(stored.split_sizes.values())
+    there = total - sum(missing.values())
+    size = stored_rows.size_text(total * stored.row_bytes)
+    print(
+        f"{name}: {total} arrays of shape {stored.shape}, {stored.dtype}, "
+        f"{size} in {stored.folder}; "
+        f"{there} of them are there already."
+    )

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from keras_fgvc.data import serialized
+from keras_fgvc.data.builders import serialized
 from keras_fgvc.data.headers import orientation
 from keras_fgvc.data.orientation import (
     FIRST_TRANSPOSED,
@@ -18,7 +18,7 @@ from keras_fgvc.data.orientation import (
     MIRRORED_COLUMNS,
     MIRRORED_ROWS,
 )
-from keras_fgvc.data.records import IMAGE, Records, scan
+from keras_fgvc.data.sources.records import IMAGE, Records, scan
 
 LONG = 50_000  # More records than this take a while.
 

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from keras_fgvc.data.identity import identity
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.models.declaration import (
     check_meanings,
@@ -84,7 +83,7 @@ def predict(
         class_names=data.class_names,
         boxes=_without_maps_of_crops(found, meanings),
         true_boxes=examples.boxes,
-        image_digest=identity(examples),
+        image_digest=examples.source.identity(),
     )
 
 

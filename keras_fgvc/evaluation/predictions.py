@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_fgvc._checks import check_labels, check_shape
 from keras_fgvc._files import move_into_place
-from keras_fgvc.data.identity import are_others
+from keras_fgvc.data.sources.source import are_others
 from keras_fgvc.ops import box_iou
 
 # Rows of probabilities may sum to 1 within this: the rounding of half

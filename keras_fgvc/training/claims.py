@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from keras_fgvc._files import move_into_place
-from keras_fgvc.data.identity import are_others, identity
+from keras_fgvc.data.sources.source import are_others
 from keras_fgvc.training.files import epochs_done
 from keras_fgvc.training.longer import check_longer, only_epochs_differ
 
@@ -139,7 +139,9 @@ def flat(value, prefix="") -> dict:
 
 
 def digests(data):
-    return {name: identity(split) for name, split in data.splits.items()}
+    return {
+        name: split.source.identity() for name, split in data.splits.items()
+    }
 
 
 def other_splits(told, found):

@@ -55,6 +55,7 @@ class Run(SavedRun):
         *,
         name_or_path=None,
         data_dir=None,
+        verify: str = "full",
         batch_size: int = 32,
         verbose=0,
         unfinished: bool = False,
@@ -63,7 +64,7 @@ class Run(SavedRun):
 
         Args:
             split: `"test"` (default), `"validation"` or `"train"`.
-            name_or_path, data_dir: See `open_data`.
+            name_or_path, data_dir, verify: See `open_data`.
             batch_size: Images per step. Defaults to 32.
             verbose: See `evaluation.evaluate`. Defaults to 0.
             unfinished: See `load_model`.
@@ -71,7 +72,7 @@ class Run(SavedRun):
         model = self.load_model(unfinished=unfinished)
         return evaluation.evaluate(
             model,
-            self.open_data(name_or_path, data_dir=data_dir),
+            self.open_data(name_or_path, data_dir=data_dir, verify=verify),
             split,
             image_size=self.recipe.load_size,
             batch_size=batch_size,
@@ -162,6 +163,7 @@ class Run(SavedRun):
         *,
         name_or_path=None,
         data_dir=None,
+        verify: str = "full",
         batch_size: int = 32,
         unfinished: bool = False,
         **shown,
@@ -170,7 +172,7 @@ class Run(SavedRun):
 
         Args:
             split: `"test"` (default), `"validation"` or `"train"`.
-            name_or_path, data_dir: See `open_data`.
+            name_or_path, data_dir, verify: See `open_data`.
             batch_size: Images per step. Defaults to 32.
             unfinished: See `load_model`.
             **shown: `num_images` to explain (8), `num_mistakes` to explain
@@ -184,7 +186,7 @@ class Run(SavedRun):
         return reporting.write_report(
             self,
             self.load_model(unfinished=unfinished),
-            self.open_data(name_or_path, data_dir=data_dir),
+            self.open_data(name_or_path, data_dir=data_dir, verify=verify),
             split,
             batch_size=batch_size,
             **shown,

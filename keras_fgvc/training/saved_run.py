@@ -65,12 +65,14 @@ class SavedRun:
             if stage.name in model.stages and number not in finished
         ]
 
-    def open_data(self, name_or_path=None, *, data_dir=None):
+    def open_data(
+        self, name_or_path=None, *, data_dir=None, verify: str = "full"
+    ):
         """The data it was trained on, with the same splits.
 
         Args:
             name_or_path: Where the data lies now, if it was moved.
-            data_dir: See `data.open_dataset`.
+            data_dir, verify: See `data.open_dataset`.
 
         Raises:
             ValueError: If the data cannot be found, or has other classes, or
@@ -88,7 +90,7 @@ class SavedRun:
                 f"{self.workdir / 'run.json'} does not tell what data this "
                 "run was trained on. Name it."
             )
-        images = data.open_dataset(**arguments)
+        images = data.open_dataset(**arguments, verify=verify)
         if tuple(images.class_names) != self.class_names:
             raise ValueError(
                 f"{arguments['name_or_path']} has other classes than the run "

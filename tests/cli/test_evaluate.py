@@ -5,7 +5,7 @@ import pytest
 
 from keras_fgvc import evaluation, training
 from keras_fgvc.cli import main
-from keras_fgvc.data import verify
+from keras_fgvc.data.sources import files, remembered
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,11 @@ def test_data_that_is_gone_and_data_that_was_moved(
     assert json.loads(capsys.readouterr().out)["images"] == 6
 
 
-def test_progress_is_no_part_of_the_answer(trained, monkeypatch, capsys):
-    monkeypatch.setattr(verify, "PROGRESS_AFTER", -1)  # at once
+def test_progress_is_no_part_of_the_answer(
+    trained, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv(remembered.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(files, "PROGRESS_AFTER", -1)  # at once
     assert main(["evaluate", f"--workdir={trained}", "--json"]) == 0
     out, err = capsys.readouterr()
     assert "Checking 24 images" in err

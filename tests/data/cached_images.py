@@ -1,10 +1,12 @@
 """Numbered images, and a function of them that counts what it is given."""
 
+import json
+
 import numpy as np
 
 from keras_fgvc.data import Examples, LabeledImages, Precomputed
 
-SHARD = 4
+NOTED = 4
 SIZES = {"train": 11, "validation": 5}
 TOTAL = sum(SIZES.values())
 HEIGHT, WIDTH = 3, 5
@@ -70,5 +72,9 @@ def cache(folder, data=None, compute=None, **options):
     return Precomputed(data or numbered_images(), folder, **options)
 
 
-def shard_files(folder):
+def row_files(folder):
     return sorted(path.name for path in folder.glob("*.npy"))
+
+
+def rows_done(folder):
+    return json.loads((folder / "cache.json").read_text())["done"]

@@ -1,9 +1,9 @@
 import pytest
 
-from tests.data.cached_images import SHARD
+from tests.data.cached_images import NOTED
 
 
 @pytest.fixture
-def small_shards(monkeypatch):
-    """A few images fill several shards of a cache."""
-    monkeypatch.setattr("keras_fgvc.data.shards.SHARD_SIZE", SHARD)
+def noted_often(monkeypatch):
+    """After every few images it is noted how many are done."""
+    monkeypatch.setattr("keras_fgvc.data.sources.stored_rows.NOTED_ROWS", NOTED)

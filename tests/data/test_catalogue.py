@@ -16,8 +16,8 @@ from keras_fgvc.data import (
     info,
     open_dataset,
 )
-from keras_fgvc.data.catalogue import CATALOGUE, find_entry
-from keras_fgvc.data.catalogue_entry import GENERATED, OURS, TFDS
+from keras_fgvc.data.builders.catalogue import CATALOGUE, find_entry
+from keras_fgvc.data.builders.catalogue_entry import GENERATED, OURS, TFDS
 from tests.data.image_files import write_class_folders
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -83,7 +83,8 @@ def test_which_splits_of_the_builders_are_taken():
             assert list(entry.splits) == list(entry.split_sizes), entry.name
 
 
-def test_mnist_is_found_as_a_file_only_for_its_scenes(tmp_path):
+def test_mnist_is_found_as_a_file_only_for_its_scenes(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     assert info("cluttered_mnist", data_dir=str(tmp_path)).summary()
     assert not isinstance(
         info("cluttered_mnist", data_dir=str(tmp_path)), LabeledImages

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_fgvc.data import cluttered_digits
-from keras_fgvc.data.cluttered_digits import INK, SPLITS
-from keras_fgvc.data.pipeline import _without_repeats
+from keras_fgvc.data.builders.cluttered_digits import INK, SPLITS
+from keras_fgvc.data.sources.arrays import _without_repeats
 
 
 def small(**options):

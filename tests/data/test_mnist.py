@@ -1,10 +1,10 @@
-"""MNIST from a file or through TFDS, by itself and cluttered."""
+"""MNIST from a file or through Keras, by itself and cluttered."""
 
 import os
 import pathlib
-import sys
-import types
+import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -15,7 +15,8 @@ from keras_fgvc.data import (
     load_mnist,
     open_dataset,
 )
-from keras_fgvc.data.cluttered_digits import INK, SPLITS
+from keras_fgvc.data.builders import downloads, mnist
+from keras_fgvc.data.builders.cluttered_digits import INK, SPLITS
 
 ROOT = pathlib.Path(__file__).parents[2]
 MNIST = pathlib.Path(
@@ -47,30 +48,19 @@ def file(tmp_path):
 def few_scenes(monkeypatch):
     """The data set by name has 80,000 images: here 53, 11 and 13."""
     monkeypatch.setattr(
-        "keras_fgvc.data.catalogue.cluttered_digits",
+        "keras_fgvc.data.builders.catalogue.cluttered_digits",
         lambda *counts, **options: cluttered_digits(53, 11, 13, **options),
     )
 
 
-def fake_tfds(calls, error=None):
-    """A module that answers as tensorflow_datasets does."""
-
-    def tfds_load(name, **options):
-        calls.append((name, options))
-        if error is not None:
-            raise error
-        given = arrays()
-        return [
-            {
-                "image": given[f"x_{split}"][..., None],
-                "label": given[f"y_{split}"].astype("int64"),
-            }
-            for split in options["split"]
-        ]
-
-    module = types.ModuleType("tensorflow_datasets")
-    module.load, module.as_numpy = tfds_load, lambda parts: parts
-    return module
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path_factory, monkeypatch):
+    """Nobody's own ~/.keras is read, and nothing is downloaded."""
+    home = tmp_path_factory.mktemp("keras home")
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    monkeypatch.setattr(mnist, "URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: 1 / 0)
+    return home
 
 
 def assert_is_mnist(digits):
@@ -88,33 +78,55 @@ def test_a_file_by_its_path_and_in_its_folder(file):
     assert_is_mnist(load_mnist(data_dir=file.parent))
 
 
-def test_without_a_file_tfds_is_asked(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", fake_tfds(calls))
+def test_the_file_of_keras_is_read_next(file, keras_home, tmp_path):
+    (keras_home / "datasets").mkdir()
+    file.rename(keras_home / "datasets" / "mnist.npz")
+    assert_is_mnist(load_mnist())
+    assert_is_mnist(load_mnist(data_dir=str(tmp_path)))
+    told = info("cluttered_mnist", data_dir=str(tmp_path))
+    assert not told.summary().count("not on disk")
+
+
+def test_without_a_file_keras_is_asked(tmp_path, monkeypatch):
+    given = arrays()
+
+    def load_data():
+        return tuple(
+            (given[f"x_{split}"], given[f"y_{split}"])
+            for split in ("train", "test")
+        )
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", load_data)
+    monkeypatch.setattr(downloads, "_ask", lambda url: None)
     assert_is_mnist(load_mnist(data_dir=str(tmp_path)))
     assert_is_mnist(load_mnist())
-    assert [name for name, _ in calls] == ["mnist", "mnist"]
-    folders = [options["data_dir"] for _, options in calls]
-    assert folders == [str(tmp_path), None]
-    assert all(options["batch_size"] == -1 for _, options in calls)
 
 
-def test_without_tfds_the_message_has_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    remedy = r'mnist.npz.*`data_dir`.*pip install "keras-fgvc\[data\]"'
-    with pytest.raises(ImportError, match=f"no file was named.*{remedy}"):
+def test_without_a_network_it_fails_fast_with_the_remedy(tmp_path, keras_home):
+    started = time.monotonic()
+    message = (
+        r'(?s)"mnist" is not prepared yet and cannot be downloaded: '
+        r"127.0.0.1:9 cannot be reached"
+        rf".*put it into {keras_home}/datasets under .*"
+        "mnist.npz from http://127.0.0.1:9/mnist.npz"
+    )
+    with pytest.raises(ConnectionError, match=message):
         load_mnist()
-    with pytest.raises(ImportError, match=f"{tmp_path}' holds no.*{remedy}"):
+    with pytest.raises(ConnectionError, match=message):
         open_dataset("cluttered_mnist", data_dir=str(tmp_path))
+    assert time.monotonic() - started < 60  # On a machine that is busy.
 
 
-def test_without_a_network_the_message_has_the_remedy(monkeypatch):
-    module = fake_tfds([], ConnectionError("no route"))
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
-    message = r"neither find nor download it.*Give the mnist\.npz"
-    with pytest.raises(RuntimeError, match=message) as caught:
+def test_a_download_that_fails_on_the_way_has_the_remedy(
+    monkeypatch, keras_home
+):
+    monkeypatch.setattr(downloads, "_ask", lambda url: None)
+    message = (
+        r"(?s)MNIST could not be downloaded: division by zero.*"
+        rf"put it into {keras_home}/datasets.*mnist\.npz from"
+    )
+    with pytest.raises(RuntimeError, match=message):
         load_mnist()
-    assert "no route" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(

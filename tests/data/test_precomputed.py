@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from keras_fgvc.data import Augmentation
-from keras_fgvc.data.shards import Shards
+from keras_fgvc.data.sources.stored_rows import StoredRows
 from tests.data.cached_images import (
     HEIGHT,
-    SHARD,
     SIZES,
     WIDTH,
     Thirds,
@@ -19,7 +18,7 @@ from tests.data.cached_images import (
     numbered_images,
 )
 
-pytestmark = pytest.mark.usefixtures("small_shards")
+pytestmark = pytest.mark.usefixtures("noted_often")
 
 
 def collect(data, split="train", **options):
@@ -31,7 +30,7 @@ def join(batches, place):
     return np.concatenate([batch[place] for batch in batches])
 
 
-# Divides a shard, does not, and is larger than one.
+# Divides what is noted at once, does not, and is larger than a split.
 @pytest.mark.parametrize("batch_size", [2, 3, 32])
 def test_arrays_and_labels_equal_a_loop(tmp_path, batch_size):
     data, compute = numbered_images(), Thirds()
@@ -50,7 +49,7 @@ def test_arrays_and_labels_equal_a_loop(tmp_path, batch_size):
     # Each image once, in order, in batches no larger than asked for.
     in_order = [n for count in SIZES.values() for n in range(count)]
     assert [n for batch in compute.seen for n in batch] == in_order
-    assert max(map(len, compute.seen)) == min(batch_size, SHARD)
+    assert max(map(len, compute.seen)) == min(batch_size, SIZES["train"])
 
 
 def test_stored_numbers_are_those_of_the_type(tmp_path):
@@ -156,7 +155,7 @@ def test_a_model_trains_on_it(tmp_path):
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_memory_holds_one_shard(tmp_path):
+def test_memory_holds_one_batch(tmp_path):
     data, side = numbered_images({"train": 80}), 256
     bytes_of_row = side * side * 4
     cached = cache(
@@ -165,7 +164,7 @@ def test_memory_holds_one_shard(tmp_path):
         compute=lambda images: np.ones((len(images), side, side), np.float32),
         splits=("train",),
     )
-    stored = Shards(tmp_path, {"train": 80}, (side, side), "float32", SHARD)
+    stored = StoredRows(tmp_path, {"train": 80}, (side, side), "float32", {})
     tracemalloc.start()
     cached.ensure()
     before, in_computing = tracemalloc.get_traced_memory()
@@ -173,9 +172,9 @@ def test_memory_holds_one_shard(tmp_path):
     stored.read("train", np.array([70, 3, 41]))
     in_reading = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
-    # A shard of 4, a batch of 2 as computed and as stored, a few objects.
-    assert 4 * bytes_of_row < in_computing < 16 * bytes_of_row
-    # What is asked for, and what one shard gives of it.
+    # A batch of 2 as computed and as stored, a few objects.
+    assert 2 * bytes_of_row < in_computing < 8 * bytes_of_row
+    # What is asked for.
     assert 3 * bytes_of_row < in_reading < 5 * bytes_of_row
 
 

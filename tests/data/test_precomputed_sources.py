@@ -18,7 +18,7 @@ from tests.data.cached_images import (
 )
 from tests.data.image_files import jpeg, write
 
-pytestmark = pytest.mark.usefixtures("small_shards")
+pytestmark = pytest.mark.usefixtures("noted_often")
 
 
 def test_files_are_read_like_pixels(tmp_path):

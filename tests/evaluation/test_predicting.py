@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from keras_fgvc import data, evaluation
-from keras_fgvc.data.identity import identity
 from keras_fgvc.models import ELoPE
 from keras_fgvc.models.outputs import MapOf, MapsOf, ObjectBox, PartBoxes
 from keras_fgvc.ops import box_iou
@@ -186,4 +185,4 @@ def test_it_is_known_of_which_images():
     model, images = fixed(probabilities=np.full((3, 2), 0.5, "float32"))
     examples = labeled(images, [0, 1, 1], None, 2)
     found = evaluation.predict(model, examples, image_size=8)
-    assert found.image_digest == identity(examples.subset("test"))
+    assert found.image_digest == examples.subset("test").source.identity()

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from keras_fgvc.data.boxes import normalize_box
 from keras_fgvc.data.builders._files import read_image
+from keras_fgvc.data.pipeline.geometry import normalize_box
 
 WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0], np.float32)
 # So many boxes of one split may be empty or lie outside their image. More of

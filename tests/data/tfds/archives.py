@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 
-from keras_fgvc.data.celeb_a_attributes import CELEB_A_ATTRIBUTES
+from keras_fgvc.data.builders.celeb_a_attributes import CELEB_A_ATTRIBUTES
 from tests.data.image_files import encode, jpeg, smooth_pixels, write
 
 HEIGHT, WIDTH = 41, 59

@@ -10,10 +10,9 @@ import time
 import pytest
 
 from keras_fgvc.data import (
-    catalogue,
-    downloads,
     open_dataset,
 )
+from keras_fgvc.data.builders import catalogue, downloads
 from tests.data.image_files import write
 
 
@@ -92,12 +91,6 @@ def test_a_host_that_is_not_there(tmp_path, manual, addresses):
     write(manual / "CUB_200_2011.tgz", b"here, too")
     with pytest.raises(RuntimeError, match="it would download"):
         open_dataset("cub200", data_dir=str(tmp_path))
-
-
-def test_scenes_of_mnist_fail_fast_too(tmp_path, addresses):
-    addresses("mnist", "http://127.0.0.1:9/train-images-idx3-ubyte.gz")
-    message = r"cannot be reached.*train-images.*mnist\.npz in data_dir"
-    assert_fails_fast("cluttered_mnist", tmp_path, message)
 
 
 def test_a_name_that_is_not_known(tmp_path, addresses, monkeypatch):

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from keras_fgvc.data import (
-    catalogue,
     open_dataset,
-    tfds_source,
 )
+from keras_fgvc.data.builders import catalogue, prepared
 
 
 def index_of(birds) -> str:
@@ -28,8 +27,8 @@ def test_records_are_looked_up_once(birds, monkeypatch):
     first = open_dataset("cub200", data_dir=birds)
     assert index_of(birds).endswith("keras_fgvc_index_label.npz")
     looked_up = []
-    name = "keras_fgvc.data.tfds_index.look_up"
-    real = __import__("keras_fgvc.data.tfds_index", fromlist=["x"]).look_up
+    name = "keras_fgvc.data.builders.index.look_up"
+    real = __import__("keras_fgvc.data.builders.index", fromlist=["x"]).look_up
 
     def look_up(*arguments):
         looked_up.append(arguments)
@@ -59,7 +58,7 @@ def test_an_index_that_cannot_be_written_is_done_without(birds, monkeypatch):
     def replace(*paths):
         raise OSError("read only")
 
-    monkeypatch.setattr("keras_fgvc.data.tfds_index.os.replace", replace)
+    monkeypatch.setattr("keras_fgvc.data.builders.index.os.replace", replace)
     # TFDS renames what it prepared by other means.
     data = open_dataset("cub200", data_dir=birds)
     assert data.split_sizes["test"] == 2
@@ -89,7 +88,7 @@ def test_records_without_a_label(birds):
     )
     message = r'it has no feature "species"\. Expected the features "image"'
     with pytest.raises(ValueError, match=message):
-        tfds_source.open_tfds(other, birds)
+        prepared.open_tfds(other, birds)
 
 
 def test_another_format_is_named(tmp_path):
@@ -99,7 +98,7 @@ def test_another_format_is_named(tmp_path):
     )
     message = r'must hold TFRecord files\. Received: the format "array_record"'
     with pytest.raises(ValueError, match=message):
-        tfds_source._prepare(builder, catalogue.find_entry("cub200"))
+        prepared._prepare(builder, catalogue.find_entry("cub200"))
 
 
 # Without a network.

@@ -12,11 +12,11 @@ from keras_fgvc.data import (
     Augmentation,
     Examples,
     LabeledImages,
-    catalogue,
     info,
     open_dataset,
 )
-from keras_fgvc.data.celeb_a_attributes import CELEB_A_ATTRIBUTES
+from keras_fgvc.data.builders import catalogue
+from keras_fgvc.data.builders.celeb_a_attributes import CELEB_A_ATTRIBUTES
 from keras_fgvc.data.images import decode
 from tests.data.image_files import write
 from tests.data.tfds import archives

@@ -1,0 +1,1 @@
+"""Where images are kept: in files, in memory, in TFRecord files."""

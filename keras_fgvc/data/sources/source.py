@@ -1,0 +1,122 @@
+"""What images of one split must be able to do, wherever they are kept.
+
+Also the texts that name images: they cover each kind of source in its own way.
+"""
+
+import json
+import os
+from typing import Protocol
+
+import numpy as np
+
+from keras_fgvc.data.images import decode, decode_and_resize
+
+
+class ImageSource(Protocol):
+    """The images of one split in their order. Its fields are its state."""
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+
+    def take(self, indices) -> "ImageSource":
+        """Returns the images at `indices` (an integer array), in this order."""
+
+    def reader(self):
+        """Returns a function of an index and a size, for use in a graph.
+
+        It returns uint8 `(height, width, 3)`, resized to `size`, a pair, or as
+        it is stored where that is `None`.
+        """
+
+    def identity(self) -> str:
+        """Returns a kind and a digest that stay when the images are moved."""
+
+    def add_facts(self, digest) -> None:
+        """Adds to a digest what changes whenever the images do."""
+
+
+def decoded(read_encoded):
+    """Makes a reader of a function from an index to an encoded image."""
+
+    def read(index, size):
+        encoded = read_encoded(index)
+        if size is None:
+            return decode(encoded)
+        return decode_and_resize(encoded, size)
+
+    return read
+
+
+def are_others(ours: str, theirs: str) -> bool:
+    """Whether two identities are of one kind and of different images."""
+    kinds = [text.rpartition(" ")[0] for text in (ours, theirs)]
+    return kinds[0] == kinds[1] and ours != theirs
+
+
+def fingerprint(data) -> str:
+    """What a data set holds, as a short text to compare with a later one.
+
+    It covers the names of the classes and, for each split, its name, its
+    labels and its images, all in their order: an image file with its path,
+    its size and the time it was last written, an image in memory with its
+    pixels, an image within a larger file with its place there and the facts
+    of that file. Nothing is decoded. Boxes, source and licence do not count.
+
+    Args:
+        data: `LabeledImages`, or anything with a `fingerprint` of its own,
+            such as `Precomputed` and `PartImages`.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        TypeError: `data` is something else.
+        OSError: An image file is not there any more.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.data import Examples, LabeledImages, fingerprint
+
+    def one_image(grey):
+        image = np.full((1, 32, 32, 3), grey, "uint8")
+        examples = Examples(labels=np.array([0], "int32"), images=image)
+        return LabeledImages("one", ("cat",), {"train": examples})
+
+    assert fingerprint(one_image(7)) == fingerprint(one_image(7))
+    assert fingerprint(one_image(7)) != fingerprint(one_image(8))
+    ```
+    """
+    own = getattr(data, "fingerprint", None)
+    if own is None:
+        raise TypeError(
+            "`data` must be LabeledImages or have an attribute `fingerprint`, "
+            "a text that changes with what it holds. "
+            f"Received: {type(data).__name__}."
+        )
+    return own
+
+
+def add_json(digest, value) -> None:
+    """Adds what JSON can hold; nothing that follows can be mistaken for it."""
+    digest.update(json.dumps(value, sort_keys=True).encode() + b"\n")
+
+
+def add_array(digest, array) -> None:
+    """Adds shape, type and values, whatever the layout in memory.
+
+    One row after another: an array that np.broadcast_to made large is never
+    copied as a whole.
+    """
+    add_json(digest, [array.shape, array.dtype.str])
+    for row in array:
+        digest.update(np.ascontiguousarray(row))
+
+
+def add_files(digest, paths) -> None:
+    """Adds the path, the size and the modification time of files."""
+    facts = [(os.fspath(path), os.stat(path)) for path in paths]
+    add_json(
+        digest, [[path, fact.st_size, fact.st_mtime_ns] for path, fact in facts]
+    )
