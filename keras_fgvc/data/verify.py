@@ -62,20 +62,21 @@ def _attempt(check, path):
 def _decoded_size(path) -> tuple[int, int]:
     import tensorflow as tf
 
-    from keras_fgvc.data.images import decode
+    from keras_fgvc.data.images import check, why_refused
 
     with open(path, "rb") as file:
         encoded = file.read()
     try:
         with tf.device("CPU:0"):
-            height, width = decode(encoded).shape[:2]
+            return check(encoded)
     except tf.errors.InvalidArgumentError as error:
+        if reason := why_refused(encoded):
+            raise ValueError(reason) from error
         # If the header is not an image's either, that says more.
         read_size(path)
         raise ValueError(
             "is cut short or corrupt and cannot be decoded"
         ) from error
-    return int(height), int(width)
 
 
 def _with_progress(results, total):
