@@ -51,7 +51,9 @@ class Augmentation:
 
     Call arguments:
         image: uint8 or float tensor `(height, width, 3)`, raw pixels 0..255;
-            for a rotation of known size.
+            for a rotation of known size. For a random crop without rotation
+            also a scalar string tensor, the content of an image file, of
+            which only the crop is decoded.
         seed: Integer tensor of shape `(2,)`.
         box: Optional float tensor `(4,)`, or `(parts, 4)` for several boxes,
             `[y_min, x_min, y_max, x_max]` normalised to 0..1. A rotated box
@@ -149,9 +151,19 @@ class Augmentation:
         return smallest + (largest - smallest) * draws[SHARE]
 
     def _cut(self, image, box, draws, output_size):
+        import tensorflow as tf
+
         place = draws[PLACE : PLACE + 2]
-        window = cropping.choose_window(image, self._share(draws), place)
-        image = cropping.cut_image(image, window, output_size)
+
+        def choose(image_size):
+            share = self._share(draws)
+            return cropping.choose_window(image_size, share, place)
+
+        if image.dtype == tf.string:
+            image, window = cropping.cut_file(image, choose, output_size)
+        else:
+            window = choose(tf.shape(image)[:2])
+            image = cropping.cut_image(image, window, output_size)
         return image, None if box is None else cropping.cut_box(box, window)
 
     def _mirror(self, draws):

@@ -7,7 +7,7 @@ resampling a part of it, the crop is sharper and costs a fraction.
 
 import dataclasses
 
-from keras_fgvc.data.images import resize
+from keras_fgvc.data.images import decode_window, resize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +19,17 @@ class Window:
     size: object
 
 
-def choose_window(image, share, place) -> Window:
+def choose_window(image_size, share, place) -> Window:
     """The window that is nearest to a share and a place.
 
     Args:
-        image: `(height, width, 3)`, of a size that need not be known.
+        image_size: int32 tensor `(2,)`, height and width in pixels.
         share: Scalar tensor, the window's share of the image's area.
         place: Tensor `(2,)` in 0..1, the window's place (x, y): 0 is far left
             or at the top, 1 far right or at the bottom.
     """
     import tensorflow as tf
 
-    image_size = tf.shape(image)[:2]
     sides = tf.cast(image_size, tf.float32) * tf.sqrt(share)
     size = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
     free = tf.cast(image_size - size, tf.float32)
@@ -46,6 +45,26 @@ def cut_image(image, window: Window, output_size):
     height, width = tf.unstack(window.size)
     cut = image[row : row + height, column : column + width]
     return tf.ensure_shape(resize(cut, output_size), (*output_size, 3))
+
+
+def cut_file(encoded, choose, output_size):
+    """Decodes and resizes a window of an image file, and only the window.
+
+    Args:
+        encoded: Scalar string tensor, the content of the file.
+        choose: Function from the image's size, int32 `(2,)`, to a `Window`.
+        output_size: Pair (height, width) of the result.
+
+    Returns:
+        uint8 `(*output_size, 3)`, and the `Window` in pixels of the file.
+    """
+
+    def choose_place(image_size):
+        window = choose(image_size)
+        return window.corner, window.size
+
+    image, image_size = decode_window(encoded, choose_place, output_size)
+    return resize(image, output_size), choose(image_size)
 
 
 def cut_box(box, window: Window):

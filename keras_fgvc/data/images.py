@@ -25,21 +25,23 @@ one file gives the same pixels everywhere. What it decides:
 - uint8 out, rounded: four times less to shuffle and to copy to the device,
   and the same type with and without augmentation.
 
-Each operation of a graph costs a few microseconds, also those of a branch not
-taken. A JPEG without EXIF, the most common file, takes the shortest way, and
-all else is in functions that the runtime does not inline.
-
 TensorFlow is imported where it is used.
 """
 
-from keras_fgvc.data.formats import bmp, exif, gif, jpeg, png, webp
-from keras_fgvc.data.formats.binary import shared, starts_with
+from keras_fgvc.data.decoding import (
+    decode_any,
+    decode_at_least,
+    look_at,
+    try_any,
+    upright_size,
+)
+from keras_fgvc.data.formats import jpeg
+from keras_fgvc.data.formats.binary import shared
 from keras_fgvc.data.headers import MAX_PIXELS
-from keras_fgvc.data.image_headers import inspect, pixels
+from keras_fgvc.data.image_headers import inspect
 
 # Counted up when the same file gives other pixels: caches of features note it.
 DECODING = 2
-WHOLE = (2**31 - 1, 2**31 - 1)  # As a least size it asks for all pixels.
 
 
 def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
@@ -60,7 +62,8 @@ def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
         tf.errors.InvalidArgumentError: The bytes are empty, cut short,
             corrupt or not an image, or declare too many pixels or scans.
     """
-    return _decode(encoded, least_size, max_pixels, _decode_any)[0]
+    image, _ = decode_at_least(encoded, least_size, max_pixels, decode_any)
+    return image
 
 
 def try_to_decode(encoded, least_size, max_pixels):
@@ -70,7 +73,7 @@ def try_to_decode(encoded, least_size, max_pixels):
         Pair of the pixels and a string tensor, which says why there are none
         (0 x 0), or is empty.
     """
-    return _decode(encoded, least_size, max_pixels, _try_any)
+    return decode_at_least(encoded, least_size, max_pixels, try_any)
 
 
 def decode_window(encoded, choose, least_size):
@@ -91,7 +94,7 @@ def decode_window(encoded, choose, least_size):
 
     encoded = tf.convert_to_tensor(encoded)
     least_size = tf.constant(least_size)
-    stored_size, is_plain = _look_at(encoded, MAX_PIXELS)
+    stored_size, is_plain = look_at(encoded, MAX_PIXELS)
 
     def of_plain_jpeg():
         size = tf.cast(stored_size, tf.int32)
@@ -99,13 +102,13 @@ def decode_window(encoded, choose, least_size):
         return jpeg.decode_window(encoded, *window, least_size), size
 
     def of_any():
-        size = shared(_upright_size)(encoded)
+        size = shared(upright_size)(encoded)
         corner, part = choose(size)
         whole = least_size * size // part + 1  # At least, rounded up.
         image = decode(encoded, whole)
         # The decoded image may be a reduced one, and the window with it.
         found = tf.shape(image)[:2]
-        row, column = tf.unstack(corner * found // size)
+        row, column = tf.unstack((corner * found + size // 2) // size)
         height, width = tf.unstack(tf.maximum(part * found // size, 1))
         return image[row : row + height, column : column + width], size
 
@@ -211,93 +214,10 @@ def check(encoded: bytes) -> tuple[int, int]:
     return height, width
 
 
-def _decode(encoded, least_size, max_pixels, decode_any):
-    import tensorflow as tf
-
-    encoded = tf.convert_to_tensor(encoded)
-    size, is_plain = _look_at(encoded, max_pixels)
-    least = WHOLE if least_size is None else least_size
-    limit = tf.constant(max_pixels, tf.int64)
-    image, error = tf.cond(
-        is_plain,
-        lambda: (jpeg.decode(encoded, size, least_size), tf.constant("")),
-        lambda: shared(decode_any)(encoded, tf.convert_to_tensor(least), limit),
-    )
-    return tf.ensure_shape(image, (None, None, 3)), error
-
-
-def _look_at(encoded, max_pixels):
-    """The stored size, and whether this is a JPEG that needs no care.
-
-    The size is of a JPEG only.
-    """
-    import tensorflow as tf
-
-    def of_jpeg():
-        size = jpeg.read_size(encoded)
-        is_small = pixels(size) <= float(max_pixels)
-        return size, is_small & jpeg.is_plain(encoded)
-
-    def of_other():
-        return tf.zeros(2, tf.int64), tf.constant(False)
-
-    return tf.cond(starts_with(encoded, jpeg.SIGNATURE), of_jpeg, of_other)
-
-
-def _decode_any(encoded, least_size, max_pixels):
-    """Decodes an image of any kind, with all care."""
-    import tensorflow as tf
-
-    image, error = _try_any(encoded, least_size, max_pixels)
-    with tf.control_dependencies([tf.debugging.Assert(error == "", [error])]):
-        return tf.identity(image), error
-
-
-def _try_any(encoded, least_size, max_pixels):
-    import tensorflow as tf
-
-    found = inspect(encoded, max_pixels)
-    least_size = exif.upright_size(least_size, found.orientation)
-    image = tf.cond(
-        found.error == "",
-        lambda: shared(_decode_kind)(encoded, found.size, least_size),
-        lambda: tf.zeros((0, 0, 3), tf.uint8),
-    )
-    return exif.turn_upright(image, found.orientation), found.error
-
-
-def _decode_kind(encoded, size, least_size):
-    import tensorflow as tf
-
-    kinds = [
-        (
-            starts_with(encoded, kind.SIGNATURE),
-            lambda kind=kind: shared(kind.decode)(encoded),
-        )
-        for kind in (png, gif, bmp)
-    ]
-    kinds.append(
-        (
-            starts_with(encoded, webp.RIFF),
-            lambda: shared(webp.decode)(encoded),
-        )
-    )
-    return tf.case(
-        kinds, default=lambda: jpeg.decode(encoded, size, least_size)
-    )
-
-
-def _upright_size(encoded):
-    import tensorflow as tf
-
-    found = inspect(encoded, MAX_PIXELS)
-    return tf.cast(exif.upright_size(found.size, found.orientation), tf.int32)
-
-
 def _checked_size(encoded):
     import tensorflow as tf
 
     # One pixel is wanted: the decoder still reads every byte of a JPEG.
     image = decode(encoded, (1, 1))
     with tf.control_dependencies([image]):
-        return _upright_size(encoded)
+        return upright_size(encoded)

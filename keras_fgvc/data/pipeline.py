@@ -6,11 +6,12 @@ Nothing has to be saved to go on in the middle of a training.
 """
 
 import dataclasses
+import os
 
 from keras_fgvc._checks import as_size, check_positive_int
 from keras_fgvc.data.augment import Augmentation
 from keras_fgvc.data.examples import Examples
-from keras_fgvc.data.images import decode, decode_and_resize, resize
+from keras_fgvc.data.images import decode_and_resize, resize
 from keras_fgvc.data.records import RecordReader
 from keras_fgvc.data.shares import Share, batch_parts
 
@@ -156,7 +157,8 @@ class _Loader:
             if examples.records is not None:
                 self.read_file = RecordReader(examples.records)
             elif examples.images is None:
-                paths = tf.constant(examples.paths, tf.string)
+                # As the disk has them: a name need not be UTF-8.
+                paths = tf.constant([os.fsencode(p) for p in examples.paths])
                 self.read_file = lambda i: tf.io.read_file(tf.gather(paths, i))
             else:
                 self.stored = tf.constant(_without_repeats(examples.images))
@@ -175,14 +177,15 @@ class _Loader:
         return image, label if box is None else {"label": label, "box": box}
 
     def _read(self, index, size):
-        """The image, resized; as it is stored where `size` is None."""
+        """The image, resized; as it is stored where `size` is None.
+
+        A file whose size is to stay is not decoded.
+        """
         import tensorflow as tf
 
         if self.stored_size is None:
             encoded = self.read_file(index)
-            if size is None:
-                return decode(encoded)
-            return decode_and_resize(encoded, size)
+            return encoded if size is None else decode_and_resize(encoded, size)
         stored = tf.gather(self.stored, index)
         if stored.shape[-1] == 1:
             stored = tf.image.grayscale_to_rgb(stored)

@@ -9,6 +9,7 @@ import numpy as np
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
 from keras_fgvc.data import fingerprints, shards
 from keras_fgvc.data.filling import CheckedCompute, announce, fill
+from keras_fgvc.data.images import DECODING
 from keras_fgvc.data.labeled_images import LabeledImages
 from keras_fgvc.data.pipeline import Epochs
 from keras_fgvc.data.shares import Share
@@ -137,6 +138,7 @@ class Precomputed:
         """Returns the facts of cache.json; the shape follows from them."""
         return {
             "format": shards.FORMAT,
+            "decoding": DECODING,
             "source": fingerprints.fingerprint(self.source),
             "compute": self.compute_fingerprint,
             "image_size": self.image_size and [int(n) for n in self.image_size],

@@ -168,7 +168,9 @@ class _Row:
         from PIL.ContainerIO import ContainerIO
 
         # A view: of the image only its header is read.
-        return turn_box(box, orientation(ContainerIO(self._buffer, *self.image)))
+        return turn_box(
+            box, orientation(ContainerIO(self._buffer, *self.image))
+        )
 
     def folder(self) -> str:
         name = self._get(self._features.filename)

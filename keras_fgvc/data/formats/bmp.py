@@ -137,9 +137,7 @@ def _colours_of_32_bits(encoded, rows):
     has_alpha = number(encoded, 30, 4) == BITFIELDS
     has_alpha &= number(encoded, FILE_HEADER_BYTES, 4) >= ALPHA_HEADER_BYTES
     has_alpha &= _number_or_zero(encoded, MASKS_AT + 12) == ALPHA_MASK
-    return tf.cond(
-        has_alpha, with_alpha, lambda: _reversed_colours(rows, 4)
-    )
+    return tf.cond(has_alpha, with_alpha, lambda: _reversed_colours(rows, 4))
 
 
 def _reversed_colours(rows, count):

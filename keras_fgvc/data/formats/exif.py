@@ -116,7 +116,9 @@ def _last_orientation(block, is_little):
     is_short = tf.reduce_any(kind[:, None] == TYPES_OF_2_BYTES, axis=1)
     is_long = tf.reduce_any(kind[:, None] == TYPES_OF_4_BYTES, axis=1)
     value = tf.where(is_short, short, value)
-    is_valid = (is_short | is_long) & (number_of_values == 1)
+    # Of two values, as some programs write, the first counts.
+    is_valid = is_short & (number_of_values == 2)
+    is_valid |= (is_short | is_long) & (number_of_values == 1)
     is_valid &= (value >= UPRIGHT) & (value <= LAST)
     value = tf.where(is_valid, value, UPRIGHT)
     found = tf.boolean_mask(value, tag == ORIENTATION)

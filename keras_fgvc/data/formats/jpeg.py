@@ -180,8 +180,9 @@ def decode_window(encoded, corner, size, least_size):
     import tensorflow as tf
 
     def decoded(ratio):
-        # Rounded outwards never: the corner and the far side lie within.
-        window = tf.concat([corner // ratio, size // ratio], axis=0)
+        # The nearest corner: the far side still lies within.
+        nearest = (corner + ratio // 2) // ratio
+        window = tf.concat([nearest, size // ratio], axis=0)
         return tf.io.decode_and_crop_jpeg(
             encoded, window, channels=3, ratio=ratio
         )

@@ -121,8 +121,6 @@ def _head(encoded):
     import tensorflow as tf
 
     padded = encoded + bytes(HEAD_BYTES)
-    head = tf.io.decode_raw(
-        tf.strings.substr(padded, 0, HEAD_BYTES), tf.uint8
-    )
+    head = tf.io.decode_raw(tf.strings.substr(padded, 0, HEAD_BYTES), tf.uint8)
     head = tf.ensure_shape(head, (HEAD_BYTES,))
     return tf.strings.substr(padded, FIRST_CHUNK_AT, 4), head
