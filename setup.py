@@ -49,6 +49,7 @@ setup(
         "absl-py",
         "keras>=3.12",
         "numpy",
+        "pillow",
         "tensorflow>=2.18",
     ],
     extras_require={
@@ -66,7 +67,6 @@ setup(
             *SERVING,
             *DOCS,
             "jax",
-            "pillow",
             "pytest",
             "pytest-xdist",
             # Another minor version may format differently.

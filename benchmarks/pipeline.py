@@ -8,6 +8,10 @@ each contender in turn, medians over the rounds: reading and decoding alone,
 `keras.utils.image_dataset_from_directory`, and ours streamed without and with
 augmentation, read from TFRecords, and kept in memory. Images a second that one
 core does, by the process's CPU time, and the ratio to decoding alone.
+
+    python benchmarks/pipeline.py --images=FOLDER --megapixels=12 --sizes=224
+
+enlarges the photographs to 12 megapixels first, as a camera takes them.
 """
 
 import dataclasses
@@ -20,6 +24,7 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 from in_turn import median_seconds
+from PIL import Image
 
 from keras_fgvc import data
 from keras_fgvc.data.sources.records import scan
@@ -30,6 +35,7 @@ flags.DEFINE_list("sizes", ["224", "448"], "Sides of the images.")
 flags.DEFINE_integer("count", 512, "Images in an epoch.")
 flags.DEFINE_integer("batch_size", 32, "Images a batch.")
 flags.DEFINE_integer("rounds", 5, "Rounds to take medians over.")
+flags.DEFINE_integer("megapixels", 0, "Enlarge to; 0 leaves them as they are.")
 TRAINING = data.Augmentation(random_crop=(0.5, 1.0), horizontal_flip=True)
 
 
@@ -43,7 +49,18 @@ def link_images(folder):
     for file in turns[: FLAGS.count]:
         target = folder / "train" / file.parent.name / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(file.resolve())
+        if FLAGS.megapixels:
+            enlarge(file, target)
+        else:
+            target.symlink_to(file.resolve())
+
+
+def enlarge(file, target):
+    """A JPEG of 4:3 and so many megapixels, as a camera writes it."""
+    height = round((FLAGS.megapixels * 1e6 * 3 / 4) ** 0.5 / 16) * 16
+    size = (height * 4 // 3, height)
+    image = Image.open(file).convert("RGB").resize(size, Image.LANCZOS)
+    image.save(target, "JPEG", quality=90)
 
 
 def decoding_alone(paths):

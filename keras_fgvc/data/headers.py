@@ -1,81 +1,173 @@
-"""The size of an image from its header, without decoding it."""
+"""The size and orientation of an image from its header, without its pixels.
 
+Pillow reads JPEG, GIF and BMP, and EXIF of all kinds. The chunks of PNG and
+WebP are walked here, because Pillow finds EXIF behind the pixels of a PNG
+only by decoding them, and takes memory for two images to open a WebP.
+
+`formats` reads the same inside a graph, by the same rules.
+"""
+
+import os
 import struct
+import threading
+import warnings
 
-from keras_fgvc.data.orientation import (
-    EXIF_OFFSETS,
+from keras_fgvc.data.formats.exif import (
+    BIG_ENDIAN,
     FIRST_TRANSPOSED,
-    HEAD_BYTES,
-    TAGS,
+    LAST,
+    LITTLE_ENDIAN,
+    MARK,
+    ORIENTATION,
+    UPRIGHT,
 )
+from keras_fgvc.data.formats.webp import EXIF
 
-# Markers that start a JPEG frame and hold its size: all SOFs, without the
-# tables (C4), arithmetic coding (CC) and a reserved one (C8).
-START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# As Pillow's: a quarter of a gigabyte of RGB pixels. A photograph of 50
+# megapixels passes; one of 100 must be made smaller before.
+MAX_PIXELS = 2**30 // 4 // 3
+HEAD_BYTES = 32
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+GIF_SIGNATURES = (b"GIF87a", b"GIF89a")
+UNKNOWN = "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)"
+BROKEN = "is cut short or corrupt within its header"
+# What Pillow raises for a broken header.
+PILLOW_ERRORS = (SyntaxError, ValueError, TypeError, LookupError, struct.error)
+# `warnings.catch_warnings` is not safe in several threads at once.
+_QUIET = threading.Lock()
 
 
 def read_size(path) -> tuple[int, int]:
     """(height, width) of the upright image in a file.
 
     Raises:
-        ValueError: The file is not a JPEG, PNG, GIF, BMP or WebP image, or
-            ends within its header.
+        ValueError: The file is not a JPEG, PNG, GIF, BMP or WebP image, ends
+            within its header, or declares too many pixels.
         OSError: It cannot be read.
     """
     with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-        try:
-            if head.startswith(b"\xff\xd8"):
-                return _jpeg_size(file, head)
-            return _other_size(head)
-        except struct.error as error:
-            raise ValueError("is cut short within its header") from error
-
-
-def _other_size(head) -> tuple[int, int]:
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return struct.unpack_from(">II", head, 16)[::-1]
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return struct.unpack_from("<HH", head, 6)[::-1]
-    if head.startswith(b"BM"):
-        width, height = struct.unpack_from("<ii", head, 18)
-        return abs(height), width  # Negative: stored from the top.
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return _webp_size(head)
-    raise ValueError(
-        "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)"
-    )
-
-
-def _jpeg_size(file, head) -> tuple[int, int]:
-    file.seek(2)
-    while True:
-        mark, code = struct.unpack("BB", file.read(2))
-        if mark != 0xFF:
-            raise ValueError("is corrupt: its header is not a JPEG's")
-        while code == 0xFF:  # Any number of them may fill up.
-            (code,) = struct.unpack("B", file.read(1))
-        (length,) = struct.unpack(">H", file.read(2))
-        if code in START_OF_FRAME:
-            height, width = struct.unpack(">xHH", file.read(5))
-            break
-        file.seek(length - 2, 1)
-    is_lying = orientation(head) >= FIRST_TRANSPOSED
+        height, width = _stored_size(file)
+        if height * width > MAX_PIXELS:
+            raise ValueError(
+                f"declares {height} x {width} pixels; at most {MAX_PIXELS} "
+                "in all are decoded"
+            )
+        is_lying = orientation(file) >= FIRST_TRANSPOSED
     return (width, height) if is_lying else (height, width)
 
 
-def orientation(head) -> int:
-    """1 (upright) to 8, of the first bytes of a JPEG.
+def orientation(file) -> int:
+    """The EXIF orientation of an image, 1 (upright) to 8.
 
-    The same rule as `orientation.orientation_from_exif`.
+    Args:
+        file: Binary file, read from its start.
     """
-    if all(head[at : at + 4] != b"Exif" for at in EXIF_OFFSETS):
-        return 1
-    for tag, value_at in TAGS:
-        found = head.find(tag)
-        if 0 <= found < len(head) - value_at and head[found + value_at] <= 8:
-            return max(1, head[found + value_at])
-    return 1
+    head = _read_head(file)
+    try:
+        if head.startswith(JPEG_SIGNATURE):
+            block = _open_jpeg(file).info.get("exif", b"")
+        elif head.startswith(PNG_SIGNATURE):
+            block = _find_chunk(file, b"eXIf", 8, ">I4s", 4)
+        elif _is_webp(head) and head[12:16] == b"VP8X" and head[20] & EXIF:
+            block = _find_chunk(file, b"EXIF", 12, "<4sI", 0)
+        else:
+            return UPRIGHT
+    except ValueError:  # A broken header has no orientation.
+        return UPRIGHT
+    return _orientation_of(block)
+
+
+def _stored_size(file) -> tuple[int, int]:
+    head = _read_head(file)
+    try:
+        if head.startswith(PNG_SIGNATURE):
+            return struct.unpack_from(">II", head, 16)[::-1]
+        if _is_webp(head):
+            return _webp_size(head)
+    except struct.error as error:
+        raise ValueError(BROKEN) from error
+    if head.startswith(JPEG_SIGNATURE):
+        return _open_jpeg(file).size[::-1]
+    if head.startswith(GIF_SIGNATURES):
+        from PIL.GifImagePlugin import GifImageFile
+
+        left, top, right, bottom = _open(GifImageFile, file).tile[0][1]
+        return bottom - top, right - left
+    if head.startswith(b"BM"):
+        from PIL.BmpImagePlugin import BmpImageFile
+
+        return _open(BmpImageFile, file).size[::-1]
+    raise ValueError(UNKNOWN)
+
+
+def _read_head(file) -> bytes:
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    return head
+
+
+def _open_jpeg(file):
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    return _open(JpegImageFile, file)
+
+
+def _open(kind, file):
+    """A Pillow image, its header read; unlike `Image.open` of one format.
+
+    `Image.open` warns of many pixels, which are refused here anyway.
+    """
+    try:
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of broken EXIF
+            return kind(file)
+    except PILLOW_ERRORS as error:
+        raise ValueError(BROKEN) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise  # The disk's, not Pillow's.
+        raise ValueError(BROKEN) from error
+
+
+def _orientation_of(block: bytes) -> int:
+    """The orientation in a TIFF structure, 1 where it has none."""
+    from PIL import Image
+
+    block = block.removeprefix(MARK)
+    if not block.startswith((LITTLE_ENDIAN, BIG_ENDIAN)):
+        return UPRIGHT
+    # Not `Image.getexif`, which falls back to XMP as no browser does.
+    found = Image.Exif()
+    try:
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a directory cut short
+            found.load(block)
+            value = found.get(ORIENTATION)
+    except (*PILLOW_ERRORS, OSError):
+        return UPRIGHT
+    is_valid = isinstance(value, int) and UPRIGHT <= value <= LAST
+    return value if is_valid else UPRIGHT
+
+
+def _find_chunk(file, wanted, start, layout, check_bytes) -> bytes:
+    """The content of the first chunk of a name in a PNG or WebP."""
+    file.seek(start)
+    while len(head := file.read(8)) == 8:
+        name, length = sorted(
+            struct.unpack(layout, head), key=lambda part: isinstance(part, int)
+        )
+        if name == wanted:
+            return file.read(length)
+        # Chunks of WebP, which have no check sum, end on even bytes.
+        padding = check_bytes or length % 2
+        file.seek(length + padding, os.SEEK_CUR)
+    return b""
+
+
+def _is_webp(head) -> bool:
+    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
 def _webp_size(head) -> tuple[int, int]:

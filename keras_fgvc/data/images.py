@@ -6,67 +6,114 @@ one file gives the same pixels everywhere. What it decides:
 - The format is read from the bytes, never from the file's name: JPEG, PNG,
   GIF (the first frame), BMP, WebP. Grey and CMYK become RGB, 16-bit PNG
   becomes 8-bit.
-- Transparent pixels of a PNG or WebP lie on white. What an editor stores
+- Transparent pixels of a PNG, WebP or GIF lie on white. What an editor stores
   under a transparent pixel is arbitrary, so dropping the alpha channel would
   show colours nobody ever saw.
-- The EXIF orientation of a JPEG is obeyed: a phone's photograph is upright.
+- The EXIF orientation of a JPEG, PNG or WebP is obeyed: a phone's photograph
+  is upright. `formats/exif.py` has the rules.
+- An image that declares more than `max_pixels`, or a JPEG of very many scans,
+  is refused before its pixels take any memory.
+- A JPEG that is much larger than what is asked for is decoded at 1/2, 1/4 or
+  1/8 of its size: the decoder averages, at a third of the cost. What is
+  decoded is never smaller than what is asked for.
 - Resizing averages areas where the image shrinks and is bilinear where it
-  grows, axis by axis; the aspect ratio is not kept. Bird photographs of
-  500 x 375 shrunk to 224 x 224 then differ by 3.0 grey levels (root mean
-  square) from Lanczos resampling and cost 0.35 ms; plain bilinear, which
-  skips pixels, 4.5 and 0.2 ms; TensorFlow's antialiased bilinear 3.7 and
-  1.4 ms, more than three times what decoding takes.
+  grows; the aspect ratio is not kept. Bird photographs of 500 x 375 shrunk to
+  224 x 224 then differ by 3.0 grey levels (root mean square) from Lanczos
+  resampling and cost 0.35 ms; plain bilinear, which skips pixels, 4.5 and
+  0.2 ms; TensorFlow's antialiased bilinear 3.7 and 1.4 ms, more than three
+  times what decoding takes.
 - uint8 out, rounded: four times less to shuffle and to copy to the device,
   and the same type with and without augmentation.
 
 TensorFlow is imported where it is used.
 """
 
-from keras_fgvc.data.orientation import orientation_from_exif, turn_upright
+from keras_fgvc.data.decoding import (
+    decode_any,
+    decode_at_least,
+    look_at,
+    try_any,
+    upright_size,
+)
+from keras_fgvc.data.formats import jpeg
+from keras_fgvc.data.formats.binary import shared
+from keras_fgvc.data.headers import MAX_PIXELS
+from keras_fgvc.data.image_headers import inspect
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-RIFF_SIGNATURE = b"RIFF"
-WEBP_HEAD_BYTES = 25
-PNG_COLOUR_TYPE_AT = 25
-PNG_ALPHA_TYPES = (b"\x04", b"\x06")  # grey and RGB, each with alpha
-LAST_PNG_CHUNKS = (b"tRNS", b"IDAT", b"IEND")
-# Before the pixels; files have about ten. Empty chunks cost 12 bytes each.
-MAX_PNG_CHUNKS = 256
-# Padding, so that a file cut short ends with a chunk too.
-PNG_END = b"\0\0\0\0IEND" + b"\0" * len(PNG_SIGNATURE) * 4
-BIG_ENDIAN = (2**24, 2**16, 2**8, 1)
+# Counted up when the same file gives other pixels: caches of features note it.
+DECODING = 2
 
 
-def decode(encoded):
+def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
     """Decodes one image file to upright RGB pixels.
 
     Args:
         encoded: Scalar string tensor (or bytes), the content of a JPEG, PNG,
             GIF, BMP or WebP file.
+        least_size: Pair `(height, width)` in pixels that is wanted at least:
+            a larger JPEG may be decoded at 1/2, 1/4 or 1/8 of its size. None
+            for the stored size.
+        max_pixels: A file that declares more is refused undecoded.
 
     Returns:
         uint8 tensor of shape `(height, width, 3)`.
 
     Raises:
         tf.errors.InvalidArgumentError: The bytes are empty, cut short,
-            corrupt or not an image.
+            corrupt or not an image, or declare too many pixels or scans.
+    """
+    image, _ = decode_at_least(encoded, least_size, max_pixels, decode_any)
+    return image
+
+
+def try_to_decode(encoded, least_size, max_pixels):
+    """Decodes as `decode`; what the header reveals raises no error.
+
+    Returns:
+        Pair of the pixels and a string tensor, which says why there are none
+        (0 x 0), or is empty.
+    """
+    return decode_at_least(encoded, least_size, max_pixels, try_any)
+
+
+def decode_window(encoded, choose, least_size):
+    """Decodes a part of one image file.
+
+    Args:
+        encoded: Scalar string tensor, the content of the file.
+        choose: Function from the size of the upright image, int32 `(2,)`, to
+            the pair (corner, size) of a window of it in pixels.
+        least_size: Pixels of the window that are wanted at least: see
+            `decode`.
+
+    Returns:
+        The window's pixels, uint8 `(height, width, 3)`, and the size of the
+        upright image, int32 `(2,)`, as it was given to `choose`.
     """
     import tensorflow as tf
 
     encoded = tf.convert_to_tensor(encoded)
-    signature = tf.strings.substr(encoded, 0, len(PNG_SIGNATURE))
-    image = tf.cond(
-        signature == PNG_SIGNATURE,
-        lambda: _decode_png(encoded),
-        lambda: tf.cond(
-            tf.strings.substr(encoded, 0, len(RIFF_SIGNATURE))
-            == RIFF_SIGNATURE,
-            lambda: _decode_webp(encoded),
-            lambda: _decode_opaque(encoded),
-        ),
-    )
-    image.set_shape((None, None, 3))
-    return image
+    least_size = tf.constant(least_size)
+    stored_size, is_plain = look_at(encoded, MAX_PIXELS)
+
+    def of_plain_jpeg():
+        size = tf.cast(stored_size, tf.int32)
+        window = choose(size)
+        return jpeg.decode_window(encoded, *window, least_size), size
+
+    def of_any():
+        size = shared(upright_size)(encoded)
+        corner, part = choose(size)
+        whole = least_size * size // part + 1  # At least, rounded up.
+        image = decode(encoded, whole)
+        # The decoded image may be a reduced one, and the window with it.
+        found = tf.shape(image)[:2]
+        row, column = tf.unstack((corner * found + size // 2) // size)
+        height, width = tf.unstack(tf.maximum(part * found // size, 1))
+        return image[row : row + height, column : column + width], size
+
+    image, size = tf.cond(is_plain, of_plain_jpeg, of_any)
+    return tf.ensure_shape(image, (None, None, 3)), size
 
 
 def resize(image, image_size):
@@ -81,28 +128,43 @@ def resize(image, image_size):
     """
     import tensorflow as tf
 
-    stored_size = tf.shape(image)[-3:-1]
-    shrunk_size = tf.minimum(stored_size, image_size)
-    shrunk = tf.cond(
-        tf.reduce_all(shrunk_size == stored_size),
-        lambda: tf.cast(image, tf.float32),
-        lambda: tf.image.resize(image, shrunk_size, method="area"),
+    image = tf.convert_to_tensor(image)
+    images = image if image.shape.rank == 4 else image[None]
+    stored_size = tf.shape(images)[1:3]
+
+    def shrink(size):
+        return tf.raw_ops.ResizeArea(images=images, size=size)
+
+    def enlarge():
+        shrunk = shrink(tf.minimum(stored_size, image_size))
+        return tf.image.resize(shrunk, image_size)
+
+    resized = tf.cond(
+        tf.reduce_all(stored_size >= image_size),
+        lambda: shrink(image_size),
+        enlarge,
     )
-    return to_uint8(tf.image.resize(shrunk, image_size))
+    # Averages of 0..255 stay within.
+    resized = tf.cast(resized + 0.5, tf.uint8)
+    resized = tf.ensure_shape(resized, (images.shape[0], *image_size, 3))
+    return resized if image.shape.rank == 4 else resized[0]
 
 
-def decode_and_resize(encoded, image_size):
+def decode_and_resize(encoded, image_size, *, max_pixels: int = MAX_PIXELS):
     """Decodes one image file and resizes it, for training and for serving.
 
     Args:
         encoded: Scalar string tensor (or bytes), the content of the file.
         image_size: Pair `(height, width)` in pixels.
+        max_pixels: A file that declares more is refused undecoded. Defaults
+            to 89 million.
 
     Returns:
         uint8 tensor of shape `(*image_size, 3)`, RGB, 0..255.
 
     Raises:
-        tf.errors.InvalidArgumentError: The bytes are not a whole image.
+        tf.errors.InvalidArgumentError: The bytes are not a whole image, or
+            declare too many pixels.
 
     Example:
 
@@ -114,7 +176,8 @@ def decode_and_resize(encoded, image_size):
     image = decode_and_resize(encoded, (32, 48))  # (32, 48, 3)
     ```
     """
-    return resize(decode(encoded), image_size)
+    image = decode(encoded, image_size, max_pixels=max_pixels)
+    return resize(image, image_size)
 
 
 def to_uint8(image):
@@ -124,88 +187,37 @@ def to_uint8(image):
     return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
 
 
-def _decode_png(encoded):
+def why_refused(encoded: bytes) -> str:
+    """Says why `decode` refuses a file by its headers; empty if not."""
     import tensorflow as tf
 
-    # Asked for four channels, TensorFlow gives an opaque PNG of fewer than
-    # eight bits an alpha of nearly zero.
-    return tf.cond(
-        _png_has_alpha(encoded),
-        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
-        lambda: tf.io.decode_png(encoded, channels=3),
-    )
+    try:
+        error = inspect(tf.constant(encoded), MAX_PIXELS).error
+    except tf.errors.InvalidArgumentError:
+        return ""
+    return error.numpy().decode()
 
 
-def _png_has_alpha(encoded):
-    """Tells whether the colour type or a tRNS chunk gives a PNG alpha."""
+def check(encoded: bytes) -> tuple[int, int]:
+    """Decodes a file to see that it is whole, at the least cost.
+
+    Returns:
+        (height, width) of the upright image.
+
+    Raises:
+        tf.errors.InvalidArgumentError: As `decode`.
+    """
     import tensorflow as tf
 
-    padded = encoded + PNG_END
-    size = tf.strings.length(encoded)
-
-    def kind(at):
-        return tf.strings.substr(padded, at + 4, 4)
-
-    def next_chunk(at):
-        codes = tf.io.decode_raw(tf.strings.substr(padded, at, 4), tf.uint8)
-        length = tf.reduce_sum(tf.cast(codes, tf.int64) * BIG_ENDIAN)
-        # A length beyond the file ends the walk at its padding.
-        step = tf.minimum(length, tf.cast(size, tf.int64))
-        return (tf.minimum(at + tf.cast(step, tf.int32) + 12, size),)
-
-    (at,) = tf.while_loop(
-        lambda at: ~tf.reduce_any(kind(at) == LAST_PNG_CHUNKS),
-        next_chunk,
-        (tf.constant(len(PNG_SIGNATURE)),),
-        maximum_iterations=MAX_PNG_CHUNKS,
-    )
-    colour_type = tf.strings.substr(padded, PNG_COLOUR_TYPE_AT, 1)
-    is_alpha = tf.reduce_any(colour_type == PNG_ALPHA_TYPES)
-    return is_alpha | (kind(at) == b"tRNS")
+    size = shared(_checked_size)(tf.constant(encoded))
+    height, width = size.numpy().tolist()
+    return height, width
 
 
-def _decode_webp(encoded):
+def _checked_size(encoded):
     import tensorflow as tf
 
-    def decoded(channels):
-        image = tf.io.decode_image(
-            encoded, channels=channels, expand_animations=False
-        )
-        return tf.ensure_shape(image, (None, None, channels))
-
-    # TensorFlow refuses other channels than the file's. It must not choose
-    # them: that ended the whole process on one of the tests' bad files.
-    return tf.cond(
-        _webp_has_alpha(encoded),
-        lambda: _on_white(decoded(4)),
-        lambda: decoded(3),
-    )
-
-
-def _webp_has_alpha(encoded):
-    """Tells whether the header of a WebP, not animated, announces alpha."""
-    import tensorflow as tf
-
-    head = tf.strings.substr(encoded, 0, WEBP_HEAD_BYTES)
-    head = tf.io.decode_raw(head + bytes(WEBP_HEAD_BYTES), tf.uint8)
-    kind = tf.strings.substr(encoded + bytes(WEBP_HEAD_BYTES), 12, 4)
-    is_extended_alpha = (kind == b"VP8X") & (head[20] & 0x12 == 0x10)
-    is_lossless_alpha = (kind == b"VP8L") & (head[24] & 0x10 == 0x10)
-    return is_extended_alpha | is_lossless_alpha
-
-
-def _on_white(image):
-    """Blends uint8 RGBA on white; uint16 needs half the memory of float32."""
-    import tensorflow as tf
-
-    alpha = tf.cast(image[..., 3:], tf.uint16)
-    darkness = tf.cast(255 - image[..., :3], tf.uint16)
-    return 255 - tf.cast((alpha * darkness + 127) // 255, tf.uint8)
-
-
-def _decode_opaque(encoded):
-    import tensorflow as tf
-
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image.set_shape((None, None, 3))
-    return turn_upright(image, orientation_from_exif(encoded))
+    # One pixel is wanted: the decoder still reads every byte of a JPEG.
+    image = decode(encoded, (1, 1))
+    with tf.control_dependencies([image]):
+        return upright_size(encoded)

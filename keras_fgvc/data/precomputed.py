@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
 from keras_fgvc.data.dataset import LabeledImages
+from keras_fgvc.data.images import DECODING
 from keras_fgvc.data.pipeline.batches import Epochs
 from keras_fgvc.data.pipeline.shares import Share
 from keras_fgvc.data.sources import stored_rows
@@ -137,6 +138,7 @@ class Precomputed:
         """Returns the facts of cache.json; the shape follows from them."""
         return {
             "format": stored_rows.FORMAT,
+            "decoding": DECODING,
             "source": fingerprint_of(self.source),
             "compute": self.compute_fingerprint,
             "image_size": self.image_size and [int(n) for n in self.image_size],

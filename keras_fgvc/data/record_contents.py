@@ -11,13 +11,12 @@ import os
 import numpy as np
 
 from keras_fgvc.data.builders import serialized
-from keras_fgvc.data.headers import orientation
-from keras_fgvc.data.orientation import (
+from keras_fgvc.data.formats.exif import (
     FIRST_TRANSPOSED,
-    HEAD_BYTES,
     MIRRORED_COLUMNS,
     MIRRORED_ROWS,
 )
+from keras_fgvc.data.headers import orientation
 from keras_fgvc.data.sources.records import IMAGE, Records, scan
 
 LONG = 50_000  # More records than this take a while.
@@ -166,10 +165,12 @@ class _Row:
         if name not in self._found:
             return np.zeros(4, np.float32)
         box = largest_box(serialized.floats(self._buffer, self._found[name]))
-        first, length = self.image
-        head = self._buffer[first : first + min(length, HEAD_BYTES)]
-        is_jpeg = head.startswith(b"\xff\xd8")
-        return turn_box(box, orientation(head) if is_jpeg else 1)
+        from PIL.ContainerIO import ContainerIO
+
+        # A view: of the image only its header is read.
+        return turn_box(
+            box, orientation(ContainerIO(self._buffer, *self.image))
+        )
 
     def folder(self) -> str:
         name = self._get(self._features.filename)

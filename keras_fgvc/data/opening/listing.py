@@ -180,6 +180,8 @@ def _to_row(record, line, image_folder, has_boxes) -> Row:
     for name in COLUMNS:
         if not (record[name] or "").strip():
             raise ValueError(f"`{name}` is empty")
+    if "\0" in record["path"]:
+        raise ValueError("`path` holds a NUL character, as no file name can")
     split = record["split"].strip().lower()
     if split not in SPLIT_ALIASES:
         raise ValueError(

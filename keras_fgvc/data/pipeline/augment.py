@@ -60,7 +60,9 @@ class Augmentation:
 
     Call arguments:
         image: uint8 or float tensor `(height, width, 3)`, raw pixels 0..255;
-            for a rotation of known size.
+            for a rotation of known size. For a random crop without rotation
+            also a scalar string tensor, the content of an image file, of
+            which only the crop is decoded.
         seed: Integer tensor of shape `(2,)`.
         box: Optional float tensor `(4,)`, or `(parts, 4)` for several boxes,
             `[y_min, x_min, y_max, x_max]` normalised to 0..1. A rotated box
@@ -158,9 +160,19 @@ class Augmentation:
         return smallest + (largest - smallest) * draws[SHARE]
 
     def _cut(self, image, box, draws, output_size):
+        import tensorflow as tf
+
         place = draws[PLACE : PLACE + 2]
-        window = geometry.choose_window(image, self._share(draws), place)
-        image = geometry.cut_image(image, window, output_size)
+
+        def choose(stored_size):
+            share = self._share(draws)
+            return geometry.choose_window(stored_size, share, place)
+
+        if image.dtype == tf.string:
+            image, window = geometry.cut_file(image, choose, output_size)
+        else:
+            window = choose(tf.shape(image)[:2])
+            image = geometry.cut_image(image, window, output_size)
         return image, None if box is None else geometry.cut_box(box, window)
 
     def _mirror(self, draws):

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import hashlib
+import io
 import os
 import pathlib
 import time
@@ -10,8 +11,7 @@ import time
 import keras
 
 from keras_fgvc.data.headers import orientation, read_size
-from keras_fgvc.data.images import decode
-from keras_fgvc.data.orientation import HEAD_BYTES
+from keras_fgvc.data.images import check, why_refused
 from keras_fgvc.data.sources.remembered import Found, Remembered
 from keras_fgvc.data.sources.source import add_files, add_json, decoded
 
@@ -41,7 +41,8 @@ class FileSource:
     def reader(self):
         import tensorflow as tf
 
-        paths = tf.constant(self.paths, tf.string)
+        # As the disk has them: a name need not be UTF-8.
+        paths = tf.constant([os.fsencode(path) for path in self.paths])
         return decoded(lambda index: tf.io.read_file(tf.gather(paths, index)))
 
     def identity(self) -> str:
@@ -150,12 +151,10 @@ def _decode(path) -> Found:
     digest = hashlib.sha256(encoded).hexdigest()
     try:
         with tf.device("CPU:0"):
-            height, width = decode(encoded).shape[:2]
+            size = check(encoded)
     except tf.errors.InvalidArgumentError:
         # If the header is not an image's either, that says more.
-        problem = _attempt(_read_header, path).reason
+        problem = why_refused(encoded) or _attempt(_read_header, path).reason
         reason = problem or "is cut short or corrupt and cannot be decoded"
         return Found(digest=digest, kind=BROKEN, reason=reason)
-    is_jpeg = encoded.startswith(b"\xff\xd8")
-    code = orientation(encoded[:HEAD_BYTES]) if is_jpeg else 1
-    return Found((int(height), int(width)), code, digest)
+    return Found(size, orientation(io.BytesIO(encoded)), digest)

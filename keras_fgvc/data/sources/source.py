@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_fgvc.data.images import decode, decode_and_resize
+from keras_fgvc.data.images import decode_and_resize
 
 
 class ImageSource(Protocol):
@@ -24,8 +24,9 @@ class ImageSource(Protocol):
     def reader(self):
         """Returns a function of an index and a size, for use in a graph.
 
-        It returns uint8 `(height, width, 3)`, resized to `size`, a pair, or as
-        it is stored where that is `None`.
+        It returns uint8 `(height, width, 3)`, resized to `size`, a pair. Where
+        that is `None` it returns the image as it is stored: pixels, or the
+        content of a file, which is not decoded.
         """
 
     def identity(self) -> str:
@@ -40,9 +41,7 @@ def decoded(read_encoded):
 
     def read(index, size):
         encoded = read_encoded(index)
-        if size is None:
-            return decode(encoded)
-        return decode_and_resize(encoded, size)
+        return encoded if size is None else decode_and_resize(encoded, size)
 
     return read
 

@@ -18,7 +18,9 @@ IMAGE = smooth_pixels(20, 28)
 
 def window(image, share, place):
     return geometry.choose_window(
-        image, tf.constant(float(share)), tf.constant(place, tf.float32)
+        tf.shape(image)[:2],
+        tf.constant(float(share)),
+        tf.constant(place, tf.float32),
     )
 
 

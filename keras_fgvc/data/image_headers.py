@@ -1,0 +1,91 @@
+"""What an encoded image declares, read inside a graph before any pixel.
+
+A file of a hundred bytes can declare 60,000 x 60,000 pixels, for which a
+decoder would take 10 GB. Training, evaluation and the served model all ask
+`inspect` first. Broken headers raise, as the decoders do.
+
+`keras_fgvc.data.headers` reads the same from files, in Python.
+"""
+
+from typing import NamedTuple
+
+from keras_fgvc.data.formats import bmp, exif, gif, jpeg, png, webp
+from keras_fgvc.data.formats.binary import shared, starts_with
+from keras_fgvc.data.headers import UNKNOWN
+
+EMPTY = "is empty (0 bytes)"
+
+
+class Header(NamedTuple):
+    """What the header of an image says.
+
+    Args:
+        size: int64 tensor `(height, width)` of the pixels as stored.
+        orientation: int32 tensor, 1 (upright) to 8.
+        error: String tensor, why the image is not decoded; empty if it is.
+    """
+
+    size: object
+    orientation: object
+    error: object
+
+
+def inspect(encoded, max_pixels) -> Header:
+    """Reads the header of an image file.
+
+    Args:
+        encoded: Scalar string tensor, the content of the file.
+        max_pixels: A file that declares more is refused.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The header is cut short or corrupt.
+    """
+    import tensorflow as tf
+
+    found = Header(*shared(_inspect)(encoded))
+    error = size_error(found.size, max_pixels)
+    return found._replace(error=tf.where(error == "", found.error, error))
+
+
+def declared_size(encoded):
+    """The `(height, width)` of the pixels as stored, int64."""
+    return Header(*shared(_inspect)(encoded)).size
+
+
+def size_error(size, max_pixels):
+    """The error of a declared size over the limit, or an empty string."""
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.strings.as_string(size))
+    limit = tf.strings.as_string(max_pixels)
+    limit = tf.strings.join([" pixels; at most ", limit])
+    text = ["declares ", height, " x ", width, limit, " in all are decoded"]
+    is_large = pixels(size) > tf.cast(max_pixels, tf.float64)
+    return tf.where(is_large, tf.strings.join(text), "")
+
+
+def pixels(size):
+    """The number of pixels of a declared size."""
+    import tensorflow as tf
+
+    # In float: two sides of 32 bits can overflow a product of 64.
+    return tf.reduce_prod(tf.cast(size, tf.float64))
+
+
+def _inspect(encoded):
+    import tensorflow as tf
+
+    def of_kind(kind):
+        size, orientation, error = shared(kind.inspect)(encoded)
+        return size, tf.cast(orientation, tf.int32), tf.convert_to_tensor(error)
+
+    def of_no_image():
+        error = tf.where(tf.strings.length(encoded) == 0, EMPTY, UNKNOWN)
+        return tf.zeros(2, tf.int64), tf.constant(exif.UPRIGHT), error
+
+    kinds = [
+        (starts_with(encoded, kind.SIGNATURE), lambda kind=kind: of_kind(kind))
+        for kind in (jpeg, png, gif, bmp)
+    ]
+    kinds.append((webp.is_webp(encoded), lambda: of_kind(webp)))
+    return tf.case(kinds, default=of_no_image)
