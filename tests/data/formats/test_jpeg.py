@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_fgvc.data import cropping
 from keras_fgvc.data.formats import jpeg
 from keras_fgvc.data.images import (
     decode,
@@ -15,6 +14,7 @@ from keras_fgvc.data.images import (
     resize,
     why_refused,
 )
+from keras_fgvc.data.pipeline import geometry
 from tests.data.formats.test_exif import segment, tiff
 from tests.data.image_files import encode, smooth_pixels
 
@@ -104,16 +104,16 @@ def test_a_window_is_that_of_the_whole_image(before, share):
     content = plain[:2] + before + plain[2:]
 
     def choose(size):
-        return cropping.choose_window(
+        return geometry.choose_window(
             size, tf.constant(share), tf.constant((0.3, 0.8))
         )
 
-    received, window = cropping.cut_file(content, choose, (19, 23))
+    received, window = geometry.cut_file(content, choose, (19, 23))
     whole = decode(content)
     expected = choose(tf.shape(whole)[:2])
     np.testing.assert_array_equal(window.corner, expected.corner)
     np.testing.assert_array_equal(window.size, expected.size)
-    expected = cropping.cut_image(whole, expected, (19, 23)).numpy().astype(int)
+    expected = geometry.cut_image(whole, expected, (19, 23)).numpy().astype(int)
     # Its corner is rounded to a pixel of the reduced image.
     assert np.abs(received.numpy() - expected).mean() < 7
 
