@@ -86,94 +86,18 @@ def run(options) -> int:
     import keras
 
     from keras_fgvc.cli.recipe_options import make_recipe
+    from keras_fgvc.cli.train_checks import check, recipe_of
 
-    options.recipe = options.recipe or _recipe_of(options.method)
+    options.recipe = options.recipe or recipe_of(options.method)
     recipe = make_recipe(options)
     policy = keras.config.dtype_policy()
     if options.precision:
         keras.config.set_dtype_policy(options.precision)
     try:
-        _check(recipe, options)
+        check(recipe, options)
         return _run(recipe, options)
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def _recipe_of(method):
-    from keras_fgvc import recipes
-    from keras_fgvc.cli.messages import UsageError
-
-    short = [n for n in recipes.available() if n.endswith("-short")]
-    if f"{method}-short" not in short:
-        names = ", ".join(name.removesuffix("-short") for name in short)
-        raise UsageError(
-            f"--method must be one of {names}, or of yours with --register. "
-            f"Received: {method}."
-        )
-    return f"{method}-short"
-
-
-def _check(recipe, options):
-    """Raises before any image is read."""
-    import keras
-
-    from keras_fgvc.backbones import registry
-    from keras_fgvc.cli.messages import UsageError
-    from keras_fgvc.training.claims import check_settings
-
-    names = [stage.name for stage in recipe.stages]
-    # The model, which may have fewer, tells later.
-    _check_stages("--stages", options.stages, names)
-    wanted = options.stages or names
-    if options.evaluate_after != ["all"]:
-        _check_stages("--evaluate-after", options.evaluate_after, wanted)
-    if options.evaluate_after and options.no_test:
-        raise UsageError(
-            "--evaluate-after uses the test split: omit --no-test."
-        )
-    if options.tune_threshold:
-        _check_threshold(recipe, wanted)
-    weights = options.weights
-    if weights not in ("imagenet", "none") and not (
-        pathlib.Path(weights).is_file()
-    ):
-        raise UsageError(
-            '--weights must be "imagenet", "none" or a file that exists. '
-            f"Received: {weights}."
-        )
-    facts = {
-        "seed": options.seed,
-        "precision": keras.config.dtype_policy().name,
-    }
-    try:
-        registry.find(options.backbone)
-        check_settings(options.workdir, recipe, **facts)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _check_threshold(recipe, wanted):
-    from keras_fgvc.cli.messages import UsageError
-    from keras_fgvc.models.registry import get_method
-
-    stage = get_method(recipe.method).threshold_stage
-    if stage is None:
-        raise UsageError(
-            f"{recipe.method} has no threshold: omit --tune-threshold."
-        )
-    if stage not in wanted:
-        raise UsageError(f"--tune-threshold needs {stage} among --stages.")
-
-
-def _check_stages(flag, wanted, known):
-    from keras_fgvc.cli.messages import UsageError
-
-    for name in wanted or ():
-        if name not in known:
-            raise UsageError(
-                f"{flag} must be of {', '.join(dict.fromkeys(known))}. "
-                f"Received: {name}."
-            )
 
 
 def _run(recipe, options):
@@ -251,10 +175,11 @@ def _train(model, recipe, images, options, is_chief):
 
 def _chosen_stages(model, recipe, wanted):
     """Pairs (number, stage) of those to run."""
+    from keras_fgvc.cli.train_checks import check_stages
     from keras_fgvc.training.folders import chosen_stages
 
     usable = chosen_stages(model, recipe, None)
-    _check_stages("--stages", wanted, [stage.name for _, stage in usable])
+    check_stages("--stages", wanted, [stage.name for _, stage in usable])
     return [pair for pair in usable if not wanted or pair[1].name in wanted]
 
 

@@ -71,6 +71,6 @@ def test_a_split_that_is_not_there(workdir, tmp_path, photographs, capsys):
     (train / "train").symlink_to(photographs / "train")
     words = ["report", f"--workdir={workdir}", f"--data={train}"]
     assert main(words) == 1
-    assert "`split` must be one of 'train', 'validation'" in (
+    assert "--split must be one of 'train', 'validation'" in (
         capsys.readouterr().err
     )
