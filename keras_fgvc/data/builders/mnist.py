@@ -71,10 +71,8 @@ def load_mnist(
 
 def find_file(data_dir: str | None = None) -> str | None:
     """Returns mnist.npz of a folder, else that of Keras, else None."""
-    folders = (
-        [_keras_folder()] if data_dir is None else [data_dir, _keras_folder()]
-    )
-    paths = [os.path.join(folder, FILE_NAME) for folder in folders]
+    folders = [data_dir, _keras_folder()]
+    paths = [os.path.join(f, FILE_NAME) for f in folders if f is not None]
     return next(filter(os.path.isfile, paths), None)
 
 

@@ -1,4 +1,4 @@
-"""One table: a row an image, from what is listed to the splits of it.
+"""One table with one row per image, from the listed files to the splits.
 
 Each step takes the rows and returns those that are left, with more known.
 """
