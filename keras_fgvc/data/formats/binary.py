@@ -14,7 +14,10 @@ def part(encoded, at, count):
     """`count` bytes from a position, fewer at the end of the string."""
     import tensorflow as tf
 
-    at, count = tf.cast(at, tf.int64), tf.cast(count, tf.int64)
+    # Behind the end TensorFlow's error would hold the bytes of the file.
+    size = tf.cast(tf.strings.length(encoded), tf.int64)
+    at = tf.clip_by_value(tf.cast(at, tf.int64), 0, size)
+    count = tf.maximum(tf.cast(count, tf.int64), 0)
     return tf.strings.substr(encoded, at, count)
 
 
@@ -26,7 +29,7 @@ def number(encoded, at, count: int, big_endian=False):
     """
     import tensorflow as tf
 
-    codes = tf.io.decode_raw(tf.strings.substr(encoded, at, count), tf.uint8)
+    codes = tf.io.decode_raw(part(encoded, at, count), tf.uint8)
     codes = tf.ensure_shape(codes, (count,))  # Raises where bytes are missing.
     powers = [256**place for place in range(count)]
     powers = powers[::-1] if big_endian else powers

@@ -111,7 +111,8 @@ def _find_image(encoded) -> _Start:
         maximum_iterations=MAX_EXTENSIONS,
     )
     found = tf.strings.substr(encoded, at, 1)
-    is_image = tf.debugging.assert_equal(found, SEPARATOR)
+    # Never with the bytes: Python cannot decode such an error's text.
+    is_image = tf.debugging.Assert(found == SEPARATOR, ["no image in a GIF"])
     with tf.control_dependencies([is_image]):
         return _Start(tf.identity(at), control)
 

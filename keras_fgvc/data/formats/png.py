@@ -24,7 +24,8 @@ def read_size(encoded):
 
     # The decoder steps over unknown chunks to a header that lies behind.
     chunk = tf.strings.substr(encoded, 12, 4)
-    with tf.control_dependencies([tf.debugging.assert_equal(chunk, b"IHDR")]):
+    is_first = tf.debugging.Assert(chunk == b"IHDR", ["no header in a PNG"])
+    with tf.control_dependencies([is_first]):
         width = number(encoded, 16, 4, big_endian=True)
     return tf.stack([number(encoded, 20, 4, big_endian=True), width])
 

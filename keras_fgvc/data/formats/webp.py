@@ -38,7 +38,7 @@ def read_size(encoded):
 
     def lossy():
         # The decoder takes a frame without its name too, elsewhere.
-        named = tf.debugging.assert_equal(kind, b"VP8 ")
+        named = tf.debugging.Assert(kind == b"VP8 ", ["no frame in a WebP"])
         with tf.control_dependencies([named]):
             return [number(encoded, at, 2) % 2**14 for at in (28, 26)]
 

@@ -118,6 +118,7 @@ def test_bad_boxes(tmp_path, box, kind, reason):
         ("bad.jpg,,train", "bad.jpg", "`label` is empty"),
         (",a,train", "(no path)", "`path` is empty"),
         ("bad.jpg,a", "bad.jpg", "`split` is empty"),
+        ("bad\0.jpg,a,train", "bad", "`path` holds a NUL character"),
     ],
 )
 def test_bad_rows(tmp_path, line, name, reason):
