@@ -173,7 +173,7 @@ def train(setting, recipe, seed, workdir, split):
         if stage.name == "localizer" and recipe.method == "ELoPE":
             model.set_threshold(
                 evaluation.best_threshold(
-                    model, images, image_size=recipe.load_size
+                    model, images, load_size=recipe.load_size
                 )
             )
     minutes = (time.time() - begun) / 60
@@ -204,7 +204,7 @@ def check_same(recipe, workdir):
 
 
 def predict(model, images, recipe, split="test"):
-    return evaluation.predict(model, images, split, image_size=recipe.load_size)
+    return evaluation.predict(model, images, split, load_size=recipe.load_size)
 
 
 def test_with_clutter(setting, model, recipe, workdir):

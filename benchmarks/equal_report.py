@@ -101,7 +101,7 @@ def find_with(model, images, recipe):
     name = object_map(meanings_of(model))
     if name is None or images.subset("test").boxes is None:
         return None
-    size = {"image_size": recipe.load_size}
+    size = {"load_size": recipe.load_size}
     tau = evaluation.best_threshold(model, images, heatmap=name, **size)
     found = evaluation.evaluate(model, images, threshold=tau, **size)
     share = found.localization[name]

@@ -62,7 +62,7 @@ def epochs(model, images, folder):
 
     def computed():
         for pixels, labels in images.batches(
-            "train", image_size=size, batch_size=batch, training=True
+            "train", load_size=size, batch_size=batch, training=True
         ):
             task.train_on_batch(extractor.predict_on_batch(pixels), labels)
 
@@ -72,7 +72,7 @@ def epochs(model, images, folder):
 def predictions(model, images):
     """The parts of one prediction."""
     size, batch = FLAGS.image_size, FLAGS.batch_size
-    batches = images.batches("train", image_size=size, batch_size=batch)
+    batches = images.batches("train", load_size=size, batch_size=batch)
     pixels, _ = next(batches.as_numpy_iterator())
     extractor = tasks.map_extractor(model)
     finder = tasks.region_finder(model)

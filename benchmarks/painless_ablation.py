@@ -111,7 +111,7 @@ def train(row, seed, images, tests, folder, strategy):
         return None
     return {
         str(count): evaluation.evaluate(
-            model, test, image_size=CANVAS, batch_size=500
+            model, test, load_size=CANVAS, batch_size=500
         ).top1
         for count, test in tests.items()
     }

@@ -83,7 +83,7 @@ def as_records(examples, path):
 
 
 def contenders(folder, images, records, size):
-    options = {"image_size": size, "batch_size": FLAGS.batch_size}
+    options = {"load_size": size, "batch_size": FLAGS.batch_size}
     training = options | {"training": True, "augmentation": TRAINING}
     kept = images.in_memory(round(size / 0.875))
     keras_set = keras.utils.image_dataset_from_directory(

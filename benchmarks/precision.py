@@ -79,7 +79,7 @@ def train(name, precision, digits):
     model.compile(
         keras.optimizers.Adam(FLAGS.learning_rate), metrics=["accuracy"]
     )
-    options = {"image_size": SIZE, "batch_size": FLAGS.batch_size}
+    options = {"load_size": SIZE, "batch_size": FLAGS.batch_size}
     batches = digits.batches(
         "train", training=True, seed=FLAGS.seed, epochs=range(1), **options
     )

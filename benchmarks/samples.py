@@ -25,7 +25,7 @@ def collect(run, model, images, read):
     evaluation.predict(
         model,
         images,
-        image_size=run.recipe.load_size,
+        load_size=run.recipe.load_size,
         on_batch=lambda pixels, outputs: found.append(read(pixels, outputs)),
     )
     return found
@@ -35,7 +35,7 @@ def sample_images(images, size, count):
     """Pixels of images from all over the test split."""
     test = images.subset("test")
     places = np.linspace(0, len(test) - 1, min(count, len(test))).astype(int)
-    batches = images.batches("test", image_size=size, batch_size=1)
+    batches = images.batches("test", load_size=size, batch_size=1)
     wanted = set(places.tolist())
     return np.concatenate(
         [

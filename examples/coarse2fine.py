@@ -27,7 +27,7 @@ def main(folder, workdir, recipe, backbone, weights):
     print(f"both looks: {run.evaluate()}")
     # Coarse2Fine's own: the first look alone costs half.
     size = recipe.load_size
-    coarse = evaluation.evaluate(model.coarse_model(), images, image_size=size)
+    coarse = evaluation.evaluate(model.coarse_model(), images, load_size=size)
     print(f"first look: {coarse}")
     run.explain(images.subset("test").paths[:6], f"{workdir}/seen.png")
     print(f"picture: {workdir}/seen.png")

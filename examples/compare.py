@@ -114,7 +114,7 @@ def predictions_of(run, opened):
         run.load_model(unfinished=True),  # its row names its stages
         images,
         FLAGS.split,
-        image_size=run.recipe.load_size,
+        load_size=run.recipe.load_size,
         verbose="auto" if FLAGS.verbose == "auto" else int(FLAGS.verbose),
     )
     found.save(path)

@@ -29,7 +29,7 @@ def main(folder, workdir, recipe, backbone, weights):
         kept.append({name: outputs[f"{name}_logits"] for name in MEMBERS})
 
     size = recipe.load_size
-    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    found = evaluation.predict(model, images, load_size=size, on_batch=keep)
     for name in MEMBERS:
         logits = np.concatenate([batch[name] for batch in kept])
         right = logits.argmax(axis=1) == found.labels

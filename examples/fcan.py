@@ -26,7 +26,7 @@ def main(folder, workdir, recipe, backbone, weights):
         views.append(outputs["view_logits"])
 
     size = recipe.load_size
-    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    found = evaluation.predict(model, images, load_size=size, on_batch=keep)
     print(f"test: {evaluation.evaluate_predictions(found)}")
     right = np.concatenate(views).argmax(axis=2) == found.labels[:, None]
     names = ["whole image", *(f"{n}x{n} cells" for n in model.part_sizes)]

@@ -26,7 +26,7 @@ def main(folder, workdir, recipe, backbone, weights):
         gates.append(outputs["gates"])
 
     size = recipe.load_size
-    found = evaluation.predict(model, images, image_size=size, on_batch=keep)
+    found = evaluation.predict(model, images, load_size=size, on_batch=keep)
     print(f"test: {evaluation.evaluate_predictions(found)}")
     masks = [f"{p}/{n}" for p in model.taps for n in range(model.num_heads)]
     means = np.concatenate(gates).mean(axis=0)

@@ -120,7 +120,7 @@ def main(_):
         folder = workdir / recipe.method.lower()
         training.fit(model, recipe, digits, folder, seed=FLAGS.seed)
         result = evaluation.evaluate(
-            model, digits, image_size=CANVAS, threshold=THRESHOLD
+            model, digits, load_size=CANVAS, threshold=THRESHOLD
         )
         where = "boxes" if model is elope else "mean_activation"
         rows.append((recipe.method, result.top1, result.localization[where]))
@@ -152,7 +152,7 @@ def show_and_serve(model, digits, workdir):
         model,
         workdir / "served" / "1",
         class_names=digits.class_names,
-        image_size=CANVAS,
+        load_size=CANVAS,
     )
     print(f"SavedModel: {saved}")
     example = workdir / "digit.png"

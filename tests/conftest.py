@@ -28,6 +28,7 @@ LONG = (
 EAGER = (
     "tests/cli/",
     "tests/data/",
+    "tests/decoding/",
     "tests/evaluation/",
     "tests/export/",
     "tests/serving/",

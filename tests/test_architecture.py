@@ -24,6 +24,7 @@ LEVELS = {
     "layers": 2,
     "backbones": 2,
     "metrics": 2,
+    "decoding": 1,
     "data": 2,
     "models": 3,
     "recipes": 4,
@@ -37,9 +38,6 @@ LEVELS = {
 }
 # The storeys of data/; all that comes to a name of a data set is in builders.
 DATA_LEVELS = {
-    "orientation": 0,
-    "headers": 1,
-    "images": 1,
     "sources": 2,
     "pipeline": 3,
     "dataset": 4,
@@ -49,8 +47,6 @@ DATA_LEVELS = {
     "opening": 6,
     "__init__": 7,
 }
-# It reads the records of the builders' data sets.
-OF_BUILDERS = ("record_contents",)
 MAX_DATA_MODULES = 20  # besides builders
 PROJECT = ROOT.parent
 PYTHON_FILES = sorted(
@@ -106,8 +102,7 @@ DATA_FILES = sorted((ROOT / "data").rglob("*.py"))
 
 def data_part(name):
     """Names the storey of a module, by its first name below data/."""
-    name = name.removesuffix(".py")
-    return "builders" if name in OF_BUILDERS else name
+    return name.removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", DATA_FILES, ids=lambda p: p.name)

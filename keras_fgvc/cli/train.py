@@ -201,7 +201,7 @@ def _test(model, recipe, images, options, number):
     found = evaluation.predict(
         model,
         images,
-        image_size=recipe.load_size,
+        load_size=recipe.load_size,
         verbose=_verbose(options.quiet),
     )
     figures = evaluation.evaluate_predictions(found)

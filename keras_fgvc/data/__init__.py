@@ -7,7 +7,6 @@ from keras_fgvc.data.builders.cluttered_digits import cluttered_digits
 from keras_fgvc.data.builders.mnist import load_mnist
 from keras_fgvc.data.builders.upsampling_pairs import UpsamplingPairs
 from keras_fgvc.data.dataset import Examples, LabeledImages
-from keras_fgvc.data.images import decode_and_resize
 from keras_fgvc.data.opening.open_dataset import info, load, open_dataset
 from keras_fgvc.data.part_images import PartImages
 from keras_fgvc.data.pipeline.augment import Augmentation
@@ -16,6 +15,7 @@ from keras_fgvc.data.precomputed import Precomputed
 from keras_fgvc.data.sources.records import Records
 from keras_fgvc.data.sources.report import Problem, Report
 from keras_fgvc.data.sources.source import fingerprint
+from keras_fgvc.decoding.images import decode_and_resize
 
 __all__ = [
     "Augmentation",

@@ -132,7 +132,7 @@ class LabeledImages:
     )
     data = LabeledImages("three", ("cat", "dog"), {"train": examples})
     print(data.summary())
-    batches = data.batches("train", image_size=32, batch_size=2)
+    batches = data.batches("train", load_size=32, batch_size=2)
     ```
     """
 
@@ -194,7 +194,7 @@ class LabeledImages:
         self,
         split: str,
         *,
-        image_size,
+        load_size,
         batch_size: int,
         training: bool = False,
         seed: int = 0,
@@ -215,7 +215,7 @@ class LabeledImages:
 
         Args:
             split: Name of the split.
-            image_size: Side length or pair (height, width), in pixels.
+            load_size: Side length or pair (height, width), in pixels.
             batch_size: Number of images in a batch.
             training: Whether to shuffle and augment. Default False.
             seed: Integer from 0, of the order and the augmentation.
@@ -244,7 +244,7 @@ class LabeledImages:
         """
         return make_batches(
             self.subset(split),
-            image_size=image_size,
+            load_size=load_size,
             batch_size=batch_size,
             training=training,
             seed=seed,
@@ -255,14 +255,14 @@ class LabeledImages:
             share=share,
         )
 
-    def in_memory(self, image_size) -> "LabeledImages":
+    def in_memory(self, load_size) -> "LabeledImages":
         """The same data set, decoded and resized once and kept in memory.
 
         Saves decoding in each epoch. Augmentation then starts from these
         pixels: keep them larger than the crops are to be.
 
         Args:
-            image_size: Side length or pair (height, width), in pixels.
+            load_size: Side length or pair (height, width), in pixels.
 
         Raises:
             MemoryError: They take more than what is free.
@@ -276,7 +276,7 @@ class LabeledImages:
         print(digits.subset("test").images.shape)  # (2000, 32, 32, 3)
         ```
         """
-        return read_into_memory(self, image_size)
+        return read_into_memory(self, load_size)
 
     def summary(self) -> str:
         """A small table: splits, classes, source, what was left out."""

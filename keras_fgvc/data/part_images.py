@@ -52,7 +52,7 @@ class PartImages:
     )
     data = PartImages(images, {"train": heads_and_tails})
     inputs, labels = next(
-        iter(data.batches("train", image_size=32, batch_size=2))
+        iter(data.batches("train", load_size=32, batch_size=2))
     )
     assert inputs["image"].shape == (2, 32, 32, 3)
     assert inputs["boxes"].shape == (2, 2, 4)
@@ -87,7 +87,7 @@ class PartImages:
         self,
         split: str,
         *,
-        image_size,
+        load_size,
         batch_size: int,
         training: bool = False,
         seed: int = 0,
@@ -113,7 +113,7 @@ class PartImages:
         )
         batches = make_batches(
             examples,
-            image_size=image_size,
+            load_size=load_size,
             batch_size=batch_size,
             training=training,
             seed=seed,

@@ -8,12 +8,12 @@ import numpy as np
 
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
 from keras_fgvc.data.dataset import LabeledImages
-from keras_fgvc.data.images import DECODING
 from keras_fgvc.data.pipeline.batches import Epochs
 from keras_fgvc.data.pipeline.shares import Share
 from keras_fgvc.data.sources import stored_rows
 from keras_fgvc.data.sources.source import add_json
 from keras_fgvc.data.sources.source import fingerprint as fingerprint_of
+from keras_fgvc.decoding.images import DECODING
 
 DTYPES = ("float16", "float32")
 
@@ -48,7 +48,7 @@ class Precomputed:
         batch_size: Images that `compute` gets at a time, at most.
         dtype: `"float16"` or `"float32"`, of the files. Default "float16",
             which keeps three digits: boxes want "float32".
-        image_size: Side length or pair (height, width) of the images that
+        load_size: Side length or pair (height, width) of the images that
             `compute` sees, in pixels; None if `source` has no images.
         splits: Names of the splits to compute.
 
@@ -59,7 +59,7 @@ class Precomputed:
 
     Raises:
         ValueError: `source` has no such split, or `splits` is empty; `dtype`
-            is not one of these; `image_size` or `batch_size` is wrong.
+            is not one of these; `load_size` or `batch_size` is wrong.
         TypeError: `fingerprint` is not a text.
 
     Example:
@@ -80,7 +80,7 @@ class Precomputed:
             folder,
             compute=lambda images: images.mean(axis=(1, 2)),
             fingerprint="mean colours",
-            image_size=32,
+            load_size=32,
             splits=("train",),
         )
         batches = colours.batches("train", batch_size=3, training=True)
@@ -98,7 +98,7 @@ class Precomputed:
         fingerprint: str,
         batch_size: int = 32,
         dtype: str = "float16",
-        image_size=None,
+        load_size=None,
         splits=("train", "validation"),
     ):
         if not splits:
@@ -113,15 +113,15 @@ class Precomputed:
             )
         check_positive_int("batch_size", batch_size)
         check_choice("dtype", dtype, DTYPES)
-        if image_size is not None or isinstance(source, LabeledImages):
-            image_size = as_size("image_size", image_size)
+        if load_size is not None or isinstance(source, LabeledImages):
+            load_size = as_size("load_size", load_size)
         self.source = source
         self.folder = pathlib.Path(folder)
         self.compute = compute
         self.compute_fingerprint = fingerprint
         self.batch_size = batch_size
         self.dtype = dtype
-        self.image_size = image_size
+        self.load_size = load_size
         self.name = source.name
         self.split_sizes = {name: source.split_sizes[name] for name in splits}
         if hasattr(source, "class_names"):
@@ -141,7 +141,7 @@ class Precomputed:
             "decoding": DECODING,
             "source": fingerprint_of(self.source),
             "compute": self.compute_fingerprint,
-            "image_size": self.image_size and [int(n) for n in self.image_size],
+            "load_size": self.load_size and [int(n) for n in self.load_size],
             "dtype": self.dtype,
         }
 
@@ -248,7 +248,7 @@ class Precomputed:
     def _open_source(self, split):
         """The inputs of a split in batches, and the size of these."""
         batches = self.source.batches(
-            split, image_size=self.image_size, batch_size=self.batch_size
+            split, load_size=self.load_size, batch_size=self.batch_size
         )
         return batches, self.batch_size
 

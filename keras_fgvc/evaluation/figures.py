@@ -75,7 +75,7 @@ def evaluate(
     data,
     split: str = "test",
     *,
-    image_size,
+    load_size,
     batch_size: int = 32,
     threshold: float | None = None,
     verbose=0,
@@ -89,7 +89,7 @@ def evaluate(
         model: A `keras_fgvc.models` model.
         data: `keras_fgvc.data.LabeledImages`.
         split: Name of the split.
-        image_size: Side, in pixels, that images are loaded at.
+        load_size: Side, in pixels, that images are loaded at.
         batch_size: Images a step; the figures do not depend on it.
         threshold: For boxes from heat maps, see `ops.heatmap_to_box`.
             Defaults to the model's own `threshold`, or else 0.3.
@@ -107,7 +107,7 @@ def evaluate(
             model,
             data,
             split,
-            image_size=image_size,
+            load_size=load_size,
             batch_size=batch_size,
             threshold=threshold,
             verbose=verbose,

@@ -23,7 +23,7 @@ def predict(
     data,
     split: str = "test",
     *,
-    image_size,
+    load_size,
     batch_size: int = 32,
     threshold: float | None = None,
     on_batch=None,
@@ -36,7 +36,7 @@ def predict(
             `"probabilities"` or the probabilities alone.
         data: `keras_fgvc.data.LabeledImages`.
         split: Name of the split.
-        image_size: Side, in pixels, that images are loaded at.
+        load_size: Side, in pixels, that images are loaded at.
         batch_size: Images a step; the answers do not depend on it.
         threshold: For boxes from heat maps, see `ops.heatmap_to_box`.
             Defaults to the model's own `threshold`, or else 0.3.
@@ -61,7 +61,7 @@ def predict(
         raise ValueError(f"{data.name} has no image in its split {split!r}.")
     if threshold is None:
         threshold = getattr(model, "threshold", THRESHOLD)
-    batches = data.batches(split, image_size=image_size, batch_size=batch_size)
+    batches = data.batches(split, load_size=load_size, batch_size=batch_size)
     bar = keras.utils.Progbar(
         len(batches),
         verbose=int(verbose == "auto" or verbose),

@@ -9,7 +9,7 @@ def best_threshold(
     data,
     split: str = "validation",
     *,
-    image_size,
+    load_size,
     batch_size: int = 32,
     heatmap: str | None = None,
 ) -> float:
@@ -19,7 +19,7 @@ def best_threshold(
         model: A `keras_fgvc.models` model.
         data: `keras_fgvc.data.LabeledImages` with boxes.
         split: Name of the split to choose on; not the one to report on.
-        image_size: Side, in pixels, that images are loaded at.
+        load_size: Side, in pixels, that images are loaded at.
         batch_size: Images a step.
         heatmap: Name of the output that is thresholded. Defaults to the first
             that the model declares as a map of the image, `MapOf("image")` of
@@ -48,7 +48,7 @@ def best_threshold(
         num_thresholds=20, iou_thresholds=(0.5,), output=heatmap
     )
     batches = data.batches(
-        split, image_size=image_size, batch_size=batch_size, with_boxes=True
+        split, load_size=load_size, batch_size=batch_size, with_boxes=True
     )
     for images, targets in batches.as_numpy_iterator():
         metric.update_state(targets, model.predict_on_batch(images))

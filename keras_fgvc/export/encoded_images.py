@@ -16,8 +16,8 @@ What is decided, for what `data.images.decode` decides nothing about:
   not found. PNG has checksums, and they are verified.
 """
 
-from keras_fgvc.data.formats.webp import is_webp
-from keras_fgvc.data.images import resize, try_to_decode
+from keras_fgvc.decoding.formats.webp import is_webp
+from keras_fgvc.decoding.images import resize, try_to_decode
 
 UNREADABLE = "is cut short or corrupt and cannot be decoded"
 UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"
@@ -25,23 +25,23 @@ UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"
 PARALLEL_DECODERS = 4
 
 
-def read_images(encoded, image_size, max_pixels: int):
+def read_images(encoded, load_size, max_pixels: int):
     """Decodes and resizes a batch of image files.
 
     Args:
         encoded: String tensor `(batch,)`, at least one file.
-        image_size: Pair `(height, width)` in pixels.
+        load_size: Pair `(height, width)` in pixels.
         max_pixels: A file that declares more is refused undecoded.
 
     Returns:
-        Pair of `images`, uint8 `(batch, *image_size, 3)`, and `errors`,
+        Pair of `images`, uint8 `(batch, *load_size, 3)`, and `errors`,
         string `(batch,)`: empty where all is well, else what is wrong with
         the file, whose image is black.
     """
     import tensorflow as tf
 
     rows = tf.data.Dataset.from_tensor_slices(encoded).map(
-        lambda row: _read_alone(row, image_size, max_pixels),
+        lambda row: _read_alone(row, load_size, max_pixels),
         num_parallel_calls=PARALLEL_DECODERS,
         deterministic=True,
     )
@@ -49,12 +49,12 @@ def read_images(encoded, image_size, max_pixels: int):
     return _without_rewriting(rows).get_single_element()
 
 
-def _read_alone(encoded, image_size, max_pixels):
+def _read_alone(encoded, load_size, max_pixels):
     import tensorflow as tf
 
-    black = tf.zeros((*image_size, 3), tf.uint8)
+    black = tf.zeros((*load_size, 3), tf.uint8)
     attempt = tf.data.Dataset.from_tensors(encoded).map(
-        lambda row: _read(row, image_size, max_pixels)
+        lambda row: _read(row, load_size, max_pixels)
     )
     reason = tf.where(is_webp(encoded), UNREADABLE_WEBP, UNREADABLE)
     failed = tf.data.Dataset.from_tensors((black, reason))
@@ -62,14 +62,14 @@ def _read_alone(encoded, image_size, max_pixels):
     return _without_rewriting(either).get_single_element()
 
 
-def _read(encoded, image_size, max_pixels):
+def _read(encoded, load_size, max_pixels):
     import tensorflow as tf
 
-    image, error = try_to_decode(encoded, image_size, max_pixels)
+    image, error = try_to_decode(encoded, load_size, max_pixels)
     image = tf.cond(
         error == "",
-        lambda: resize(image, image_size),
-        lambda: tf.zeros((*image_size, 3), tf.uint8),
+        lambda: resize(image, load_size),
+        lambda: tf.zeros((*load_size, 3), tf.uint8),
     )
     return image, error
 

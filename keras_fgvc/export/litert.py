@@ -16,11 +16,11 @@ from keras_fgvc.export.targets import (
 SUFFIX = ".tflite"
 
 
-def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
+def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as a LiteRT file, for phones.
 
     One signature, `serving_default`: `image`, float32
-    `(batch, image_size, image_size, 3)`, raw pixels 0..255, with a free batch
+    `(batch, load_size, load_size, 3)`, raw pixels 0..255, with a free batch
     size; the model's outputs by name. The class names are appended as a zip
     archive with `class_names.txt`, as LiteRT's metadata tools do: `unzip`
     reads the file, and the interpreter does not mind. What was written is run
@@ -31,7 +31,7 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
         model: A `keras_fgvc.models` model, of float32 precision.
         path: File to write, ending in `.tflite`. It must not exist yet.
         class_names: Names in the order of the labels.
-        image_size: Side of the images in pixels: fixed in the file.
+        load_size: Side of the images in pixels: fixed in the file.
 
     Returns:
         The path.
@@ -51,7 +51,7 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     model = models.Baseline("mobilenet_v2", num_classes=2, weights=None)
     try:
         export.export_litert(
-            model, "pets.tflite", class_names=("cat", "dog"), image_size=32
+            model, "pets.tflite", class_names=("cat", "dog"), load_size=32
         )
     except ImportError as error:
         print(error)
@@ -60,15 +60,15 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     path = check_target(model, path, class_names)
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
-    check_positive_int("image_size", image_size)
+    check_positive_int("load_size", load_size)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"
     )
     import tensorflow as tf
 
     partial = partial_path(path)
-    shape = (None, image_size, image_size, 3)
-    for_inference(model, image_size).export(
+    shape = (None, load_size, load_size, 3)
+    for_inference(model, load_size).export(
         str(partial),
         format="litert",
         input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
@@ -77,7 +77,7 @@ def export_litert(model, path, *, class_names, image_size: int) -> pathlib.Path:
     names = "".join(f"{name}\n" for name in class_names)
     with zipfile.ZipFile(partial, "a") as archive:
         archive.writestr("class_names.txt", names)
-    images = sample_images(image_size)
+    images = sample_images(load_size)
     interpreter = litert.Interpreter(str(partial))
     serve = interpreter.get_signature_runner("serving_default")
     answers = serve(image=images.astype("float32"))

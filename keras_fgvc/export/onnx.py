@@ -17,10 +17,10 @@ OPSET = 18
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
-def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
+def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as an ONNX file.
 
-    One input, `image`, float32 `(batch, image_size, image_size, 3)`, raw
+    One input, `image`, float32 `(batch, load_size, load_size, 3)`, raw
     pixels 0..255, with a free batch size; the model's outputs by name. The
     class names are in the file's metadata, `class_names`, as a JSON list. What
     was written is run with ONNX Runtime and must give the model's own
@@ -30,7 +30,7 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
         model: A `keras_fgvc.models` model, of float32 precision.
         path: File to write, `birds.onnx` for one. It must not exist yet.
         class_names: Names in the order of the labels.
-        image_size: Side of the images in pixels: ONNX files have it fixed.
+        load_size: Side of the images in pixels: ONNX files have it fixed.
 
     Returns:
         The path.
@@ -49,20 +49,20 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
     model = models.Baseline("mobilenet_v2", num_classes=2, weights=None)
     try:
         export.export_onnx(
-            model, "pets.onnx", class_names=("cat", "dog"), image_size=32
+            model, "pets.onnx", class_names=("cat", "dog"), load_size=32
         )
     except ImportError as error:
         print(error)
     ```
     """
     path = check_target(model, path, class_names)
-    check_positive_int("image_size", image_size)
+    check_positive_int("load_size", load_size)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf
 
     partial = partial_path(path)
-    shape = (None, image_size, image_size, 3)
-    for_inference(model, image_size).export(
+    shape = (None, load_size, load_size, 3)
+    for_inference(model, load_size).export(
         str(partial),
         format="onnx",
         input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
@@ -70,7 +70,7 @@ def export_onnx(model, path, *, class_names, image_size: int) -> pathlib.Path:
         verbose=False,
     )
     _describe(onnx, partial, class_names)
-    images = sample_images(image_size)
+    images = sample_images(load_size)
     session = onnxruntime.InferenceSession(
         str(partial), providers=["CPUExecutionProvider"]
     )

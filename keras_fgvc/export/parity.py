@@ -8,10 +8,10 @@ import numpy as np
 TOLERANCE = 1e-4
 
 
-def sample_images(image_size: int):
+def sample_images(load_size: int):
     """Two images of noise, uint8: nothing in them is special."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (2, image_size, image_size, 3), np.uint8)
+    return rng.integers(0, 256, (2, load_size, load_size, 3), np.uint8)
 
 
 def check_parity(model, images, answers, path) -> None:

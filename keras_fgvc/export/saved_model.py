@@ -26,7 +26,7 @@ def export_saved_model(
     path,
     *,
     class_names,
-    image_size: int,
+    load_size: int,
     num_top: int = 5,
     pixel_type: str = "float32",
     max_pixels: int = 50_000_000,
@@ -65,7 +65,7 @@ def export_saved_model(
         path: Folder to write, for TF Serving `<model name>/<version>`; see
             `next_version`. It must not exist yet.
         class_names: Names in the order of the labels.
-        image_size: Side in pixels that encoded images are resized to: the
+        load_size: Side in pixels that encoded images are resized to: the
             size images were loaded at in training.
         num_top: How many of the most probable classes are named. Defaults to
             5, or all if there are fewer.
@@ -88,22 +88,22 @@ def export_saved_model(
     Example: `examples/quickstart.py`.
     """
     path = check_target(model, path, class_names)
-    check_positive_int("image_size", image_size)
+    check_positive_int("load_size", load_size)
     check_positive_int("num_top", num_top)
     check_positive_int("max_pixels", max_pixels)
     check_choice("pixel_type", pixel_type, PIXEL_TYPES)
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     predict = _predictor(model, class_names, num_top)
-    encoded = _from_bytes(predict, (image_size, image_size), max_pixels)
+    encoded = _from_bytes(predict, (load_size, load_size), max_pixels)
     _write(model, partial, predict, encoded, pixel_type)
     (partial / EXTRA).mkdir()
     names = "".join(f"{name}\n" for name in class_names)
     (partial / CLASS_NAMES).write_text(names, encoding="utf-8")
     meanings = json.dumps(to_config(meanings_of(model)), indent=1)
     (partial / MEANINGS).write_text(meanings + "\n", encoding="utf-8")
-    write_warmup(partial / EXTRA, image_size, pixel_type)
-    _check_answers(model, partial, image_size, pixel_type)
+    write_warmup(partial / EXTRA, load_size, pixel_type)
+    _check_answers(model, partial, load_size, pixel_type)
     os.replace(partial, path)
     return path
 
@@ -168,13 +168,13 @@ def _write(model, path, predict, from_bytes, pixel_type):
     archive.write_out(str(path), verbose=False)
 
 
-def _check_answers(model, path, image_size, pixel_type):
+def _check_answers(model, path, load_size, pixel_type):
     import tensorflow as tf
 
     signatures = tf.saved_model.load(str(path)).signatures
     for signature in signatures.values():
         _check_batch_axis(signature.structured_outputs)
-    images = sample_images(image_size)
+    images = sample_images(load_size)
     pixels = tf.constant(images.astype(pixel_type))
     files = tf.stack([tf.io.encode_png(image) for image in images])
     served = signatures["serving_default"](image=pixels)

@@ -43,12 +43,12 @@ def partial_path(path) -> pathlib.Path:
     return path.with_name(f"partial-{path.name}")
 
 
-def for_inference(model, image_size: int):
+def for_inference(model, load_size: int):
     """A model of one fixed image size that never trains.
 
     Keras's own exporters call a model without saying `training=False`. A
     preprocessing layer, whose default is True, then decides for all layers
     behind it: batch normalisation would use the batch's statistics.
     """
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input((load_size, load_size, 3), name="image")
     return keras.Model(image, model(image, training=False))

@@ -19,20 +19,20 @@ MAP_KEY, MAP_VALUE = 1, 2
 LENGTH_DELIMITED = 2  # How strings and messages are stored.
 
 
-def write_warmup(folder, image_size: int, pixel_type: str) -> None:
+def write_warmup(folder, load_size: int, pixel_type: str) -> None:
     """Writes one request with one black image for each signature.
 
     Args:
         folder: `assets.extra` of the SavedModel.
-        image_size: Side of the images in pixels.
+        load_size: Side of the images in pixels.
         pixel_type: Type of the pixels of `serving_default`.
     """
     import tensorflow as tf
 
-    black = tf.zeros((image_size, image_size, 3), tf.uint8)
+    black = tf.zeros((load_size, load_size, 3), tf.uint8)
     encoded = tf.io.encode_jpeg(black).numpy()
     requests = {
-        "serving_default": ("image", _black_pixels(image_size, pixel_type)),
+        "serving_default": ("image", _black_pixels(load_size, pixel_type)),
         "serving_bytes": ("image_bytes", tf.make_tensor_proto([encoded])),
     }
     with tf.io.TFRecordWriter(str(folder / FILE_NAME)) as writer:
@@ -40,12 +40,12 @@ def write_warmup(folder, image_size: int, pixel_type: str) -> None:
             writer.write(_prediction_log(signature, name, tensor))
 
 
-def _black_pixels(image_size, pixel_type):
+def _black_pixels(load_size, pixel_type):
     """A tensor of zeros, stored as one zero: it stands for all."""
     import tensorflow as tf
 
     tensor = tf.make_tensor_proto(0, pixel_type)
-    for side in (1, image_size, image_size, 3):
+    for side in (1, load_size, load_size, 3):
         tensor.tensor_shape.dim.add(size=side)
     return tensor
 

@@ -5,9 +5,9 @@ import os
 from typing import Any, NamedTuple
 
 from keras_fgvc.data import decode_and_resize
-from keras_fgvc.data.headers import read_size
-from keras_fgvc.data.images import check, why_refused
 from keras_fgvc.data.opening.listing import SUFFIXES, visible_files
+from keras_fgvc.decoding.headers import read_size
+from keras_fgvc.decoding.images import check, why_refused
 
 
 class Image(NamedTuple):

@@ -27,7 +27,7 @@ def write_report(
         model,
         images,
         split,
-        image_size=run.recipe.load_size,
+        load_size=run.recipe.load_size,
         batch_size=batch_size,
         verbose=1,
     )
@@ -66,7 +66,7 @@ class _Reader:
             self.images, splits={"chosen": self.examples.take(indices)}
         )
         batches = chosen.batches(
-            "chosen", image_size=self.size, batch_size=len(indices)
+            "chosen", load_size=self.size, batch_size=len(indices)
         )
         pixels, _ = next(batches.as_numpy_iterator())
         return pixels

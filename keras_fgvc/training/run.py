@@ -74,7 +74,7 @@ class Run(SavedRun):
             model,
             self.open_data(name_or_path, data_dir=data_dir, verify=verify),
             split,
-            image_size=self.recipe.load_size,
+            load_size=self.recipe.load_size,
             batch_size=batch_size,
             verbose=verbose,
         )
@@ -217,7 +217,7 @@ class Run(SavedRun):
             self.load_model(unfinished=unfinished),
             path,
             class_names=self.class_names,
-            image_size=self.recipe.load_size,
+            load_size=self.recipe.load_size,
             **settings,
         )
 

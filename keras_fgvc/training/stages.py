@@ -230,7 +230,7 @@ class _StageRun:
             return data.batches("validation", share=share, **shared)
 
         shared = {
-            "image_size": self.recipe.load_size,
+            "load_size": self.recipe.load_size,
             "batch_size": self.batch_size,
         }
         share_out = self.workers.share_out

@@ -70,7 +70,7 @@ def tune(model, data, folder, load_size, is_new, workers) -> None:
     path = folder / FILE
     if path.exists() and not is_new:
         return
-    value = float(evaluation.best_threshold(model, data, image_size=load_size))
+    value = float(evaluation.best_threshold(model, data, load_size=load_size))
     model.set_threshold(value)
     workers.wait()  # until all have looked whether there is a file
     if workers.is_chief:

@@ -15,7 +15,7 @@ def expected(trained):
     model, images = run.load_model(), run.open_data()
     return {
         split: evaluation.evaluate(
-            model, images, split, image_size=run.recipe.load_size
+            model, images, split, load_size=run.recipe.load_size
         )
         for split in ("test", "validation")
     }

@@ -44,7 +44,7 @@ def test_other_formats(name, trained, monkeypatch, capsys):
     assert seen == {
         "method": "ELoPE",
         "class_names": NAMES,
-        "image_size": LOAD_SIZE,
+        "load_size": LOAD_SIZE,
     }
     assert main([*words, "--top=2"]) == 2
     assert "--top is for --format savedmodel" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def expected(trained, photographs):
     """Paths of the test images and what the model says of them."""
     run = training.open_run(trained)
     images = data.open_dataset(str(photographs))
-    batches = images.batches("test", image_size=LOAD_SIZE, batch_size=6)
+    batches = images.batches("test", load_size=LOAD_SIZE, batch_size=6)
     pixels, _ = next(batches.as_numpy_iterator())
     outputs = run.load_model().predict_on_batch(pixels)
     return images.subset("test").paths, outputs
@@ -147,7 +147,7 @@ def saved_model(trained, tmp_path_factory):
         run.load_model(),
         tmp_path_factory.mktemp("served") / "1",
         class_names=run.class_names,
-        image_size=run.recipe.load_size,
+        load_size=run.recipe.load_size,
     )
 
 
@@ -202,7 +202,7 @@ def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
         run.load_model(),
         tmp_path / "1",
         class_names=run.class_names,
-        image_size=run.recipe.load_size,
+        load_size=run.recipe.load_size,
         max_pixels=1600,  # the photographs have 47 x 47
     )
     small = keras.utils.load_img(mixed / "a.png", target_size=(30, 30))

@@ -67,7 +67,7 @@ def cache(folder, data=None, compute=None, **options):
         "fingerprint": "thirds",
         "batch_size": 2,
         "dtype": "float32",
-        "image_size": (HEIGHT, WIDTH),
+        "load_size": (HEIGHT, WIDTH),
     } | options
     return Precomputed(data or numbered_images(), folder, **options)
 

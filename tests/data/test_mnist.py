@@ -264,7 +264,7 @@ def test_by_name(file, few_scenes):
         data.subset("test").images, direct.subset("test").images
     )
     assert "10 classes" in info("cluttered_mnist", data_dir=folder).summary()
-    options = {"image_size": 40, "batch_size": 13, "with_boxes": True}
+    options = {"load_size": 40, "batch_size": 13, "with_boxes": True}
     batches = load(
         "cluttered_mnist", "test", seed=3, data_dir=folder, **options
     )

@@ -39,7 +39,7 @@ def parts():
 
 
 def collect(data, split="train", **options):
-    options = {"image_size": SIZE, "batch_size": 3} | options
+    options = {"load_size": SIZE, "batch_size": 3} | options
     return list(data.batches(split, **options).as_numpy_iterator())
 
 
@@ -125,7 +125,7 @@ def test_a_part_that_is_not_there_stays_away():
     ],
 )
 def test_length_and_static_shapes(options, length, batch):
-    batches = parts().batches("train", image_size=9, batch_size=4, **options)
+    batches = parts().batches("train", load_size=9, batch_size=4, **options)
     assert len(batches) == len(list(batches)) == length
     inputs, labels = batches.element_spec
     assert inputs["image"].shape == (batch, 9, 9, 3)

@@ -83,7 +83,7 @@ def test_the_order_is_that_of_the_images(tmp_path):
         "training": True,
         "seed": 7,
         "epochs": range(2, 5),
-        "image_size": (HEIGHT, WIDTH),
+        "load_size": (HEIGHT, WIDTH),
     }
     images, labels = zip(*collect(data, **options), strict=True)
     # What only images have is ignored.
@@ -214,7 +214,7 @@ def test_unknown_splits_raise(tmp_path, read):
         ({"fingerprint": ""}, TypeError, "a text that names what `compute`"),
         ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1"),
         ({"dtype": "int8"}, ValueError, "`dtype` must be one of 'float16'"),
-        ({"image_size": None}, ValueError, "a pair .height, width."),
+        ({"load_size": None}, ValueError, "a pair .height, width."),
     ],
 )
 def test_wrong_options_raise(tmp_path, options, error, message):

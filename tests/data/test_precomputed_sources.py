@@ -29,7 +29,7 @@ def test_files_are_read_like_pixels(tmp_path):
     examples = Examples(np.arange(3, dtype=np.int32) % 2, paths=paths)
     data = LabeledImages("files", ("even", "odd"), {"train": examples})
     cached = cache(tmp_path / "cache", data, splits=("train",))
-    batches = data.batches("train", image_size=(HEIGHT, WIDTH), batch_size=3)
+    batches = data.batches("train", load_size=(HEIGHT, WIDTH), batch_size=3)
     (images, _), *_ = batches.as_numpy_iterator()
     np.testing.assert_allclose(
         cached.arrays("train"), images.astype(np.float32).sum(2) / 3, rtol=1e-6
@@ -48,7 +48,7 @@ def test_a_cache_of_a_cache(tmp_path, capsys):
             inner,
             compute=lambda arrays: arrays.max(axis=1),
             fingerprint="largest",
-            image_size=None,
+            load_size=None,
         )
         return inner, outer
 
@@ -78,7 +78,7 @@ def test_fingerprints_tell_caches_apart(tmp_path):
         {"data": numbered_images(seed=1)},
         {"fingerprint": "fourths"},
         {"dtype": "float16"},
-        {"image_size": 7},
+        {"load_size": 7},
     ]
     found = [cache(tmp_path, **given).fingerprint for given in options]
     assert len(set(found)) == len(options)

@@ -77,7 +77,7 @@ def runs(tmp_path_factory):
         found = evaluation.predict(
             run.load_model(unfinished=True),
             run.open_data(),
-            image_size=SIZE,
+            load_size=SIZE,
         )
         found.save(path.with_name("predictions-test.npz"))
     return root

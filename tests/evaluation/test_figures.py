@@ -21,7 +21,7 @@ def test_accuracy_against_a_plain_loop():
     probabilities, labels = random_answers()  # class 10 has no image
     model, images = fixed(probabilities=probabilities)
     result = evaluation.evaluate(
-        model, labeled(images, labels, None, 11), image_size=8, batch_size=5
+        model, labeled(images, labels, None, 11), load_size=8, batch_size=5
     )
     top1 = top5 = 0
     right = {c: [] for c in range(11)}
@@ -106,7 +106,7 @@ def test_localization_by_each_output():
         boxes=whole,
     )
     result = evaluation.evaluate(
-        model, labeled(images, [0, 0, 1], truth, 2), image_size=8
+        model, labeled(images, [0, 0, 1], truth, 2), load_size=8
     )
     # IoU of the heat map's box: 1, 5/7, 1/4; of the whole image: 1/4, .35, 1.
     assert result.localization == {

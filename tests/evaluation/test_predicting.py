@@ -23,7 +23,7 @@ def elope(threshold=0.7):
 def test_answers_are_those_of_keras(batch_size):
     model = elope()
     found = evaluation.predict(
-        model, DATA, image_size=tiny.SIZE, batch_size=batch_size
+        model, DATA, load_size=tiny.SIZE, batch_size=batch_size
     )
     test = DATA.subset("test")
     outputs = model.predict(test.images, verbose=0)
@@ -38,10 +38,10 @@ def test_answers_are_those_of_keras(batch_size):
 
 def test_boxes_of_maps_are_cut_at_the_models_threshold():
     model = elope(threshold=0.7)
-    own = evaluation.predict(model, DATA, image_size=tiny.SIZE)
+    own = evaluation.predict(model, DATA, load_size=tiny.SIZE)
     for threshold, agrees in ((0.7, True), (0.1, False)):
         given = evaluation.predict(
-            model, DATA, image_size=tiny.SIZE, threshold=threshold
+            model, DATA, load_size=tiny.SIZE, threshold=threshold
         )
         for name in ("heatmap", "mean_activation"):
             same = np.array_equal(own.boxes[name], given.boxes[name])
@@ -59,7 +59,7 @@ def test_model_without_a_threshold():
         heatmap=heatmap,
     )
     found = evaluation.predict(
-        model, labeled(images, [0, 1], None, 2), image_size=8
+        model, labeled(images, [0, 1], None, 2), load_size=8
     )
     np.testing.assert_allclose(found.boxes["heatmap"], [[0.5, 0.5, 1, 1]] * 2)
     assert found.true_boxes is None
@@ -67,7 +67,7 @@ def test_model_without_a_threshold():
 
 def test_mean_activation_behind_a_crop_is_left_out():
     model = elope()
-    options = {"image_size": tiny.SIZE}
+    options = {"load_size": tiny.SIZE}
     off = evaluation.evaluate(model, DATA, **options)
     assert set(off.localization) == {"boxes", "mean_activation", "heatmap"}
     model.localizer.enable()
@@ -90,11 +90,11 @@ def test_one_crop_leaves_the_map_out_for_all_images():
         where=boxes,
     )
     examples = labeled(images, [0] * 5, boxes[:, 0], 2)
-    found = evaluation.predict(model, examples, image_size=8, batch_size=2)
+    found = evaluation.predict(model, examples, load_size=8, batch_size=2)
     assert list(found.boxes) == ["where"]
     np.testing.assert_array_equal(found.boxes["where"], boxes[:, 0])
     boxes[4] = WHOLE
-    found = evaluation.predict(model, examples, image_size=8, batch_size=2)
+    found = evaluation.predict(model, examples, load_size=8, batch_size=2)
     assert list(found.boxes) == ["where", "what"]
 
 
@@ -110,7 +110,7 @@ def test_what_is_not_declared_is_not_judged():
     for meanings in ({}, parts):
         model, images = fixed(meanings, **table)
         examples = labeled(images, [0, 1], None, 2)
-        found = evaluation.predict(model, examples, image_size=8)
+        found = evaluation.predict(model, examples, load_size=8)
         assert found.boxes == {}
 
 
@@ -121,16 +121,14 @@ def test_a_declaration_that_does_not_fit():
         boxes=np.ones((2, 3, 4), "float32"),
     )
     with pytest.raises(ValueError, match=r"\(batch, 1, 4\).*\(2, 3, 4\)"):
-        evaluation.predict(
-            model, labeled(images, [0, 1], None, 2), image_size=8
-        )
+        evaluation.predict(model, labeled(images, [0, 1], None, 2), load_size=8)
 
 
 def test_model_that_gives_probabilities_alone():
     image = keras.Input((tiny.SIZE, tiny.SIZE, 3))
     x = keras.layers.GlobalAveragePooling2D()(image)
     model = keras.Model(image, keras.layers.Dense(3, "softmax")(x))
-    found = evaluation.predict(model, DATA, image_size=tiny.SIZE)
+    found = evaluation.predict(model, DATA, load_size=tiny.SIZE)
     expected = model.predict(DATA.subset("test").images, verbose=0)
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert found.boxes == {}
@@ -142,19 +140,19 @@ def test_logits_are_refused():
         ValueError, match=r"2 of 3 rows .* image 1: sum 1,.* need a softmax"
     ):
         evaluation.predict(
-            model, labeled(images, [0, 1, 1], None, 2), image_size=8
+            model, labeled(images, [0, 1, 1], None, 2), load_size=8
         )
 
 
 def test_splits_that_cannot_be_judged():
     with pytest.raises(ValueError, match="`split` must be one of 'train'"):
-        evaluation.evaluate(None, DATA, "holdout", image_size=8)
+        evaluation.evaluate(None, DATA, "holdout", load_size=8)
     empty = data.Examples(
         labels=np.zeros(0, "int32"), images=np.zeros((0, 8, 8, 3), "uint8")
     )
     nothing = data.LabeledImages("nothing", ("a", "b"), {"test": empty})
     with pytest.raises(ValueError, match="nothing has no image in its split"):
-        evaluation.predict(None, nothing, image_size=8)
+        evaluation.predict(None, nothing, load_size=8)
 
 
 def test_what_else_is_wanted_of_a_batch():
@@ -162,7 +160,7 @@ def test_what_else_is_wanted_of_a_batch():
     predictions = evaluation.predict(
         elope(),
         DATA,
-        image_size=tiny.SIZE,
+        load_size=tiny.SIZE,
         batch_size=4,
         on_batch=lambda images, outputs: seen.append((images, outputs)),
     )
@@ -176,7 +174,7 @@ def test_progress_is_shown_when_asked_for(capsys):
     examples = labeled(images, [0] * 5, None, 2)
     for verbose, shown in ((0, False), (1, True), ("auto", True)):
         evaluation.predict(
-            model, examples, image_size=8, batch_size=2, verbose=verbose
+            model, examples, load_size=8, batch_size=2, verbose=verbose
         )
         assert ("3/3" in capsys.readouterr().out) == shown
 
@@ -184,5 +182,5 @@ def test_progress_is_shown_when_asked_for(capsys):
 def test_it_is_known_of_which_images():
     model, images = fixed(probabilities=np.full((3, 2), 0.5, "float32"))
     examples = labeled(images, [0, 1, 1], None, 2)
-    found = evaluation.predict(model, examples, image_size=8)
+    found = evaluation.predict(model, examples, load_size=8)
     assert found.image_digest == examples.subset("test").source.identity()

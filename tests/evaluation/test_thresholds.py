@@ -23,7 +23,7 @@ def test_best_threshold_is_the_heat_maps_own():
         meanings, spots=heatmap, what=1 - heatmap, late=1 - heatmap
     )
     examples = labeled(images, [0, 0, 1], truth, 2)
-    options = {"image_size": 8, "batch_size": 2}
+    options = {"load_size": 8, "batch_size": 2}
     found = evaluation.best_threshold(model, examples, "test", **options)
     assert 0.3 < found <= 0.35
     options["heatmap"] = "late"
@@ -36,7 +36,7 @@ def test_best_threshold_needs_a_map():
     whole = np.tile(np.float32([0, 0, 1, 1]), (2, 1))
     with pytest.raises(ValueError, match="declares no map of the image"):
         evaluation.best_threshold(
-            model, labeled(images, [0, 1], whole, 2), "test", image_size=8
+            model, labeled(images, [0, 1], whole, 2), "test", load_size=8
         )
 
 
@@ -44,5 +44,5 @@ def test_best_threshold_needs_boxes():
     model, images = fixed(heatmap=np.zeros((2, 4, 4), "float32"))
     with pytest.raises(ValueError, match="fixed has no boxes to choose"):
         evaluation.best_threshold(
-            model, labeled(images, [0, 1], None, 2), "test", image_size=8
+            model, labeled(images, [0, 1], None, 2), "test", load_size=8
         )

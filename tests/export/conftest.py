@@ -18,7 +18,7 @@ def exported(tmp_path_factory):
     model.localizer.enable()
     path = tmp_path_factory.mktemp("served") / "birds" / "1"
     found = export.export_saved_model(
-        model, path, class_names=NAMES, image_size=40
+        model, path, class_names=NAMES, load_size=40
     )
     assert found == path
     return model, path

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_fgvc import data
-from keras_fgvc.data import image_headers
-from keras_fgvc.data.formats import gif
-from keras_fgvc.data.headers import read_size
+from keras_fgvc.decoding import inspection
+from keras_fgvc.decoding.formats import gif
+from keras_fgvc.decoding.headers import read_size
 from keras_fgvc.export.encoded_images import (
     UNREADABLE,
     UNREADABLE_WEBP,
@@ -135,14 +135,14 @@ def test_gif_of_too_many_blocks(monkeypatch):
 )
 def test_sizes_are_those_of_the_python_reader(tmp_path, kind, options):
     content = encode(smooth_pixels(), kind, **options)
-    found = tuple(image_headers.declared_size(content).numpy())
+    found = tuple(inspection.declared_size(content).numpy())
     assert found == read_size(write(tmp_path / "image", content))
 
 
 def test_bmp_from_the_top():
     content = encode(smooth_pixels(), "BMP")
     content = content[:22] + struct.pack("<i", -44) + content[26:]
-    assert tuple(image_headers.declared_size(content).numpy()) == (44, 60)
+    assert tuple(inspection.declared_size(content).numpy()) == (44, 60)
 
 
 def test_gif_with_a_colour_table_in_its_frame():

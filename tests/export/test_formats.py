@@ -69,7 +69,7 @@ def need(suffix):
 
 def write(suffix, model, path):
     need(suffix)
-    return WRITERS[suffix][0](model, path, class_names=NAMES, image_size=SIZE)
+    return WRITERS[suffix][0](model, path, class_names=NAMES, load_size=SIZE)
 
 
 def run(path, images):
@@ -139,7 +139,7 @@ def test_missing_package_is_named(suffix, tmp_path, monkeypatch):
             MODELS["Baseline"](),
             tmp_path / f"birds{suffix}",
             class_names=NAMES,
-            image_size=SIZE,
+            load_size=SIZE,
         )
 
 
@@ -148,10 +148,10 @@ def test_wrong_targets(suffix, tmp_path):
     writer, _ = WRITERS[suffix]
     model, path = MODELS["Baseline"](), tmp_path / f"birds{suffix}"
     with pytest.raises(ValueError, match="Received: 1 names"):
-        writer(model, path, class_names=("one",), image_size=SIZE)
+        writer(model, path, class_names=("one",), load_size=SIZE)
     path.write_text("there")
     with pytest.raises(ValueError, match="exists already"):
-        writer(model, path, class_names=NAMES, image_size=SIZE)
+        writer(model, path, class_names=NAMES, load_size=SIZE)
 
 
 def test_litert_ending(tmp_path):
@@ -160,5 +160,5 @@ def test_litert_ending(tmp_path):
             MODELS["Baseline"](),
             tmp_path / "birds.lite",
             class_names=NAMES,
-            image_size=SIZE,
+            load_size=SIZE,
         )

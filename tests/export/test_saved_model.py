@@ -97,14 +97,14 @@ def test_what_the_outputs_mean_lies_beside(exported):
 def test_existing_path_is_left_alone(exported):
     model, path = exported
     with pytest.raises(ValueError, match=r"exists already\. Give the next"):
-        export.export_saved_model(model, path, class_names=NAMES, image_size=40)
+        export.export_saved_model(model, path, class_names=NAMES, load_size=40)
 
 
 def test_wrong_number_of_names(exported, tmp_path):
     model, _ = exported
     with pytest.raises(ValueError, match=r"3 classes\. Received: 2 names"):
         export.export_saved_model(
-            model, tmp_path / "1", class_names=NAMES[:2], image_size=40
+            model, tmp_path / "1", class_names=NAMES[:2], load_size=40
         )
 
 
@@ -113,13 +113,13 @@ def test_parity_is_really_compared(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(export.parity, "TOLERANCE", -1.0)
     with pytest.raises(RuntimeError, match="differs from the model"):
         export.export_saved_model(
-            model, tmp_path / "1", class_names=NAMES, image_size=40
+            model, tmp_path / "1", class_names=NAMES, load_size=40
         )
     assert not (tmp_path / "1").exists()
     # What was left there for a look is not in the way.
     monkeypatch.undo()
     export.export_saved_model(
-        model, tmp_path / "1", class_names=NAMES, image_size=40
+        model, tmp_path / "1", class_names=NAMES, load_size=40
     )
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
@@ -187,7 +187,7 @@ def test_output_without_a_batch_is_refused(tmp_path):
     model(np.zeros((1, 8, 8, 3), "float32"))
     with pytest.raises(ValueError, match=r"batch as its first .*'mean'"):
         export.export_saved_model(
-            model, tmp_path / "1", class_names=NAMES, image_size=8
+            model, tmp_path / "1", class_names=NAMES, load_size=8
         )
     assert not (tmp_path / "1").exists()
 
@@ -198,7 +198,7 @@ def test_uint8_pixels(tmp_path):
         model,
         tmp_path / "1",
         class_names=NAMES,
-        image_size=16,
+        load_size=16,
         pixel_type="uint8",
     )
     images, _ = tiny.images_and_labels(3, size=16)
@@ -216,7 +216,7 @@ def test_half_precision_is_served_as_float32(tmp_path):
         keras.config.set_dtype_policy("float32")
     assert model(np.zeros((1, 16, 16, 3)))["mean_activation"].dtype != "float32"
     path = export.export_saved_model(
-        model, tmp_path / "1", class_names=NAMES, image_size=16
+        model, tmp_path / "1", class_names=NAMES, load_size=16
     )
     served = tf.saved_model.load(str(path)).signatures["serving_bytes"]
     types = {spec.dtype for spec in served.structured_outputs.values()}
@@ -228,11 +228,11 @@ def test_half_precision_is_served_as_float32(tmp_path):
     [
         ("pixel_type", "int8", r"`pixel_type` must be one of 'float32'"),
         ("max_pixels", 0, r"`max_pixels` must be at least 1"),
-        ("image_size", (8, 8), r"`image_size` must be an integer"),
+        ("load_size", (8, 8), r"`load_size` must be an integer"),
     ],
 )
 def test_wrong_arguments(exported, tmp_path, argument, value, message):
-    options = {"class_names": NAMES, "image_size": 8, argument: value}
+    options = {"class_names": NAMES, "load_size": 8, argument: value}
     with pytest.raises((TypeError, ValueError), match=message):
         export.export_saved_model(exported[0], tmp_path / "1", **options)
 
@@ -240,7 +240,7 @@ def test_wrong_arguments(exported, tmp_path, argument, value, message):
 def test_baseline(tmp_path):
     model = small_baseline()
     path = export.export_saved_model(
-        model, tmp_path / "1", class_names=NAMES, image_size=40, num_top=2
+        model, tmp_path / "1", class_names=NAMES, load_size=40, num_top=2
     )
     images = np.zeros((1, 40, 40, 3), "float32")
     served = tf.saved_model.load(str(path)).signatures["serving_default"]
@@ -284,7 +284,7 @@ def test_baseline(tmp_path):
 def test_other_methods_serve_what_they_predict(make, tmp_path):
     model = make()
     path = export.export_saved_model(
-        model, tmp_path / "1", class_names=NAMES, image_size=tiny.SIZE
+        model, tmp_path / "1", class_names=NAMES, load_size=tiny.SIZE
     )
     served = tf.saved_model.load(str(path)).signatures["serving_default"]
     images, _ = tiny.images_and_labels(4, size=41)

@@ -221,7 +221,7 @@ def test_names_of_a_users_own_are_drawn_and_evaluated():
     assert list(seen.members) == ["bright", "dark"]
 
     data = tiny.labeled_images()
-    found = evaluation.predict(model, data, image_size=tiny.SIZE)
+    found = evaluation.predict(model, data, load_size=tiny.SIZE)
     assert list(found.boxes) == ["where"]  # the map shows a crop alone
     figures = evaluation.evaluate_predictions(found)
     assert figures.localization == {"where": 0.0}  # a third of true and found
@@ -236,7 +236,7 @@ def test_what_is_not_declared_is_not_read():
     (seen, _) = visualization.explain(model, IMAGES)
     assert seen.maps == seen.boxes == seen.gates == seen.members == {}
     found = evaluation.predict(
-        model, tiny.labeled_images(), image_size=tiny.SIZE
+        model, tiny.labeled_images(), load_size=tiny.SIZE
     )
     assert found.boxes == {}
 

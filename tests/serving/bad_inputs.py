@@ -86,7 +86,7 @@ def main(arguments):
     model = Baseline(tiny.backbone(), 3, tap=8)
     with tempfile.TemporaryDirectory() as folder:
         path = export.export_saved_model(
-            model, pathlib.Path(folder) / "1", class_names=NAMES, image_size=40
+            model, pathlib.Path(folder) / "1", class_names=NAMES, load_size=40
         )
         process = load("benchmarks/kserve_process.py")
         with process.serving(path, "birds") as url:

@@ -42,7 +42,7 @@ def served(tmp_path_factory):
         model,
         tmp_path_factory.mktemp("served") / "1",
         class_names=NAMES,
-        image_size=SIZE,
+        load_size=SIZE,
     )
     with kserve.serving(path, "birds") as url:
         yield model, url

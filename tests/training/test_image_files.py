@@ -87,7 +87,7 @@ def test_pixels_are_those_of_training(photographs, tmp_path):
     path = root / "test" / "red" / "lying.jpg"
     lying.save(path, exif=exif)
     dataset = data.open_dataset(str(root))
-    batches = dataset.batches("test", image_size=40, batch_size=7)
+    batches = dataset.batches("test", load_size=40, batch_size=7)
     expected, _ = next(batches.as_numpy_iterator())
     paths = dataset.subset("test").paths
     assert str(path) in paths

@@ -30,7 +30,7 @@ def unfinished(trained, tmp_path):
 
 def test_evaluates_at_the_size_of_its_images(run):
     expected = evaluation.evaluate(
-        run.load_model(), run.open_data(), "test", image_size=LOAD_SIZE
+        run.load_model(), run.open_data(), "test", load_size=LOAD_SIZE
     )
     assert run.evaluate() == expected
     assert run.evaluate("validation").images != expected.images
@@ -83,7 +83,7 @@ def test_reports_and_exports(unfinished, monkeypatch):
     assert seen == {
         "path": "a.onnx",
         "class_names": NAMES,
-        "image_size": LOAD_SIZE,
+        "load_size": LOAD_SIZE,
     }
     with pytest.raises(ValueError, match="`format` must be one of"):
         unfinished.export("a", "caffe")

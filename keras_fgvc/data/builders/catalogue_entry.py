@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_fgvc._checks import check_choice
-from keras_fgvc.data.record_contents import Features
+from keras_fgvc.data.builders.record_contents import Features
 
 GENERATED, TFDS, OURS = "generated", "tfds", "ours"
 

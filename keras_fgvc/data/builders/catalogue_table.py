@@ -24,7 +24,7 @@ from keras_fgvc.data.builders.celeb_a_attributes import CELEB_A_ATTRIBUTES
 from keras_fgvc.data.builders.cluttered_digits import LICENCE as DIGITS_LICENCE
 from keras_fgvc.data.builders.cluttered_digits import SOURCE as DIGITS_SOURCE
 from keras_fgvc.data.builders.mnist import FILE_NAME, LICENCE, SOURCE
-from keras_fgvc.data.record_contents import Features
+from keras_fgvc.data.builders.record_contents import Features
 
 DOWNLOADED = "downloaded by itself"
 RESEARCH = "non-commercial research only"

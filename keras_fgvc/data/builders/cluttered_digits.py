@@ -73,7 +73,7 @@ def cluttered_digits(
 
     data = cluttered_digits(100, 20, 20, distractors=4)
     batches = data.batches(
-        "train", image_size=40, batch_size=8, training=True, with_boxes=True
+        "train", load_size=40, batch_size=8, training=True, with_boxes=True
     )
     ```
     """

@@ -13,7 +13,7 @@ import zipfile
 
 import numpy as np
 
-from keras_fgvc.data.record_contents import Features, Indexed, look_up
+from keras_fgvc.data.builders.record_contents import Features, Indexed, look_up
 from keras_fgvc.data.sources.records import Records
 
 VERSION = 1  # Another one makes all indices anew.

@@ -100,7 +100,7 @@ def open_dataset(
 
     data = open_dataset("cluttered_digits")
     print(data.summary())
-    train = data.batches("train", image_size=40, batch_size=32, training=True)
+    train = data.batches("train", load_size=40, batch_size=32, training=True)
     ```
     """
     check_in_range("validation_fraction", validation_fraction, 0, 0.9)
@@ -131,7 +131,7 @@ def load(
     name_or_folder: str,
     split: str,
     *,
-    image_size,
+    load_size,
     batch_size: int,
     training: bool = False,
     seed: int = 0,
@@ -150,7 +150,7 @@ def load(
     Args:
         name_or_folder: As `name_or_path` of `open_dataset`.
         split: Name of the split.
-        image_size: Side in pixels, or (height, width).
+        load_size: Side in pixels, or (height, width).
         batch_size: Images a batch.
         training: Whether to shuffle and augment. Defaults to `False`.
         seed: Cuts the validation split and orders the batches, so give all
@@ -169,7 +169,7 @@ def load(
     ```python
     from keras_fgvc.data import load
 
-    test = load("cluttered_digits", "test", image_size=40, batch_size=32)
+    test = load("cluttered_digits", "test", load_size=40, batch_size=32)
     ```
     """
     data = open_dataset(
@@ -182,7 +182,7 @@ def load(
     )
     return data.batches(
         split,
-        image_size=image_size,
+        load_size=load_size,
         batch_size=batch_size,
         training=training,
         seed=seed,

@@ -4,8 +4,8 @@ import dataclasses
 import math
 
 from keras_fgvc._checks import check_in_range
-from keras_fgvc.data.images import to_uint8
 from keras_fgvc.data.pipeline import geometry
+from keras_fgvc.decoding.images import to_uint8
 
 # One draw of uniform numbers an image with a fixed place for each use:
 # switching one option on leaves the others' random choices as they were.

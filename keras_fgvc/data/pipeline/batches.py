@@ -18,7 +18,7 @@ SHUFFLE_STREAM, AUGMENTATION_STREAM = 0, 1
 def make_batches(
     examples,
     *,
-    image_size,
+    load_size,
     batch_size: int,
     training: bool,
     seed: int,
@@ -31,7 +31,7 @@ def make_batches(
     """`LabeledImages.batches` for one split; it describes the arguments."""
     import tensorflow as tf
 
-    image_size = as_size("image_size", image_size)
+    load_size = as_size("load_size", load_size)
     _check_boxes(examples, with_boxes)
     plan = Epochs(
         len(examples),
@@ -43,7 +43,7 @@ def make_batches(
         share,
     )
     augmentation = augmentation if training else None
-    loader = _Loader(examples, image_size, seed, augmentation, with_boxes)
+    loader = _Loader(examples, load_size, seed, augmentation, with_boxes)
 
     def one_epoch(indices, epoch):
         loaded = tf.data.Dataset.from_tensor_slices(indices).map(
@@ -138,10 +138,10 @@ class _Loader:
     would outgrow its limit of 2 GB.
     """
 
-    def __init__(self, examples, image_size, seed, augmentation, with_boxes):
+    def __init__(self, examples, load_size, seed, augmentation, with_boxes):
         import tensorflow as tf
 
-        self.image_size = image_size
+        self.load_size = load_size
         self.seed = seed
         self.augmentation = augmentation
         with tf.device("CPU:0"):
@@ -157,19 +157,19 @@ class _Loader:
         label = tf.gather(self.labels, index)
         box = None if self.boxes is None else tf.gather(self.boxes, index)
         if self.augmentation is None:
-            image = self.read(index, self.image_size)
+            image = self.read(index, self.load_size)
         else:
             image, box = self._augment(index, epoch, box)
-        image = tf.ensure_shape(image, (*self.image_size, 3))
+        image = tf.ensure_shape(image, (*self.load_size, 3))
         return image, label if box is None else {"label": label, "box": box}
 
     def _augment(self, index, epoch, box):
-        image = self.read(index, self.augmentation.input_size(self.image_size))
+        image = self.read(index, self.augmentation.input_size(self.load_size))
         seed = _fold(self.seed, AUGMENTATION_STREAM, epoch, index)
         if box is None:
-            image = self.augmentation(image, seed, None, self.image_size)
+            image = self.augmentation(image, seed, None, self.load_size)
             return image, None
-        return self.augmentation(image, seed, box, self.image_size)
+        return self.augmentation(image, seed, box, self.load_size)
 
 
 def _shuffle(indices, seed, epoch):

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from keras_fgvc.data.images import decode_window, resize
+from keras_fgvc.decoding.images import decode_window, resize
 
 FILL_MODES = {"reflect": "REFLECT", "nearest": "NEAREST"}
 

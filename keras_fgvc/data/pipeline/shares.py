@@ -36,7 +36,7 @@ class Share:
 
     data = cluttered_digits(20, 10, 10)
     first = data.batches(
-        "train", image_size=40, batch_size=8, training=True, share=Share(0, 2)
+        "train", load_size=40, batch_size=8, training=True, share=Share(0, 2)
     )
     images, labels = next(iter(first))
     print(images.shape)  # (4, 40, 40, 3)

@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from keras_fgvc._checks import as_size
-from keras_fgvc.data.images import resize
 from keras_fgvc.data.sources.source import add_array
+from keras_fgvc.decoding.images import resize
 
 BATCH_SIZE = 64  # for reading
 LONG = 2_000  # More images than this take a while.
@@ -68,9 +68,9 @@ class ArraySource:
         add_array(digest, self.images)
 
 
-def read_into_memory(data, image_size):
+def read_into_memory(data, load_size):
     """`LabeledImages.in_memory`, which describes it."""
-    size = as_size("image_size", image_size)
+    size = as_size("load_size", load_size)
     _check_memory(data.name, sum(data.split_sizes.values()), size)
     splits = {split: _read(data, split, size) for split in data.splits}
     return dataclasses.replace(data, splits=splits)
@@ -80,7 +80,7 @@ def _read(data, split, size):
     examples = data.splits[split]
     if examples.images is not None and examples.images.shape[1:3] == size:
         return examples
-    batches = data.batches(split, image_size=size, batch_size=BATCH_SIZE)
+    batches = data.batches(split, load_size=size, batch_size=BATCH_SIZE)
     images = np.empty((len(examples), *size, 3), np.uint8)
     progress, done = _progress(f"{data.name}, {split}", len(examples)), 0
     for pixels, _ in batches.as_numpy_iterator():
@@ -98,7 +98,7 @@ def _check_memory(name, count, size) -> None:
         raise MemoryError(
             f"{name} takes {needed / 1e9:.1f} GB at this size and "
             f"{free / 1e9:.1f} GB of memory are free. Give a smaller "
-            "`image_size`, or leave the images where they are."
+            "`load_size`, or leave the images where they are."
         )
 
 

@@ -10,10 +10,10 @@ import time
 
 import keras
 
-from keras_fgvc.data.headers import orientation, read_size
-from keras_fgvc.data.images import check, why_refused
 from keras_fgvc.data.sources.remembered import Found, Remembered
 from keras_fgvc.data.sources.source import add_files, add_json, decoded
+from keras_fgvc.decoding.headers import orientation, read_size
+from keras_fgvc.decoding.images import check, why_refused
 
 VERIFY = ("full", "headers", "never")
 BROKEN = "broken image"

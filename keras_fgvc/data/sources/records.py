@@ -61,7 +61,7 @@ class Records:
             file.write(content.SerializeToString())
     examples = Examples(tf.range(2).numpy(), records=scan(["two.tfrecord"]))
     data = LabeledImages("two", ("cat", "dog"), {"train": examples})
-    batches = data.batches("train", image_size=32, batch_size=2)
+    batches = data.batches("train", load_size=32, batch_size=2)
     ```
     """
 

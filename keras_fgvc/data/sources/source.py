@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_fgvc.data.images import decode_and_resize
+from keras_fgvc.decoding.images import decode_and_resize
 
 
 class ImageSource(Protocol):

@@ -174,7 +174,7 @@ def check_space(stored: StoredRows, *, will_start_anew) -> None:
             f"{stored.folder} needs {size_text(needed)} for arrays and "
             f"{size_text(spare)} to spare, and has {size_text(free)} free. "
             'Give a folder on a larger disk, dtype="float16", or a smaller '
-            "`image_size`."
+            "`load_size`."
         )
 
 

@@ -32,7 +32,7 @@ def feature_maps(model, images, folder, load_size):
         pathlib.Path(folder) / "maps",
         compute=extractor.predict_on_batch,
         fingerprint=fingerprint(extractor, model.image_size),
-        image_size=load_size,
+        load_size=load_size,
         dtype=MAP_DTYPE,
     )
 

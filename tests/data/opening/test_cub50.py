@@ -45,7 +45,7 @@ def test_validation_has_every_class(birds):
 
 def test_one_batch(birds):
     batches = birds.batches(
-        "train", image_size=64, batch_size=8, training=True, with_boxes=True
+        "train", load_size=64, batch_size=8, training=True, with_boxes=True
     )
     images, targets = next(iter(batches))
     assert images.shape == (8, 64, 64, 3)

@@ -196,7 +196,7 @@ def test_boxes_follow_the_orientation(tmp_path):
 
 
 def test_load_equals_open_and_batches(split_folders):
-    options = {"image_size": 9, "batch_size": 5}
+    options = {"load_size": 9, "batch_size": 5}
     batches = load(split_folders, "test", seed=3, **options)
     expected = open_dataset(split_folders).batches("test", **options)
     for (images, labels), (others, other_labels) in zip(
@@ -215,7 +215,7 @@ def test_names():
     (images, targets), *_ = load(
         "cluttered_digits",
         "test",
-        image_size=40,
+        load_size=40,
         batch_size=3,
         with_boxes=True,
     ).take(1)

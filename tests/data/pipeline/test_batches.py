@@ -28,7 +28,7 @@ def in_memory(count=COUNT, height=13, width=17):
 
 
 def collect(data, **options):
-    options = {"image_size": (13, 17), "batch_size": 4} | options
+    options = {"load_size": (13, 17), "batch_size": 4} | options
     return [
         (images.numpy(), labels)
         for images, labels in data.batches("train", **options)
@@ -65,7 +65,7 @@ def test_files_and_arrays_give_the_same(tmp_path):
     data = LabeledImages(
         "files", ("a", "b", "c"), {"train": Examples(labels, paths=paths)}
     )
-    (images, received), *_ = collect(data, image_size=19)
+    (images, received), *_ = collect(data, load_size=19)
     assert images.shape == (3, 19, 19, 3)
     assert received.numpy().tolist() == [0, 1, 2]
     for seed, image in enumerate(images):
@@ -122,7 +122,7 @@ def test_seeds_decide_and_the_global_seed_does_not():
 
 def test_without_epochs_each_iteration_is_a_new_one():
     batches = in_memory().batches(
-        "train", image_size=7, batch_size=5, training=True
+        "train", load_size=7, batch_size=5, training=True
     )
     assert len(batches) == 2
     orders = [
@@ -146,7 +146,7 @@ def test_remainder_and_length(training, drop, sizes):
     epochs = range(5, 7) if training else None
     batches = data.batches(
         "train",
-        image_size=7,
+        load_size=7,
         batch_size=4,
         training=training,
         epochs=epochs,
@@ -186,7 +186,7 @@ def test_keras_trains_on_the_batches():
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     batches = in_memory().batches(
-        "train", image_size=9, batch_size=3, training=True
+        "train", load_size=9, batch_size=3, training=True
     )
     history = model.fit(batches, epochs=2, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
@@ -197,8 +197,8 @@ def test_keras_trains_on_the_batches():
     [
         ({"batch_size": 12, "training": True}, r"images \(11\) where the rem"),
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
-        ({"image_size": 0}, "`image_size` must be at least 1"),
-        ({"image_size": (1, 2, 3)}, "a pair .height, width."),
+        ({"load_size": 0}, "`load_size` must be at least 1"),
+        ({"load_size": (1, 2, 3)}, "a pair .height, width."),
         ({"epochs": range(2)}, "`epochs` is for `training=True`"),
         ({"epochs": range(0), "training": True}, "at least one epoch"),
         ({"epochs": 3, "training": True}, "None or a range"),
@@ -212,7 +212,7 @@ def test_wrong_arguments_raise(options, message):
 
 def test_unknown_split_lists_the_splits():
     with pytest.raises(ValueError, match="`split` must be one of 'train'"):
-        in_memory().batches("tset", image_size=7, batch_size=2)
+        in_memory().batches("tset", load_size=7, batch_size=2)
 
 
 def test_boxes_that_are_not_there_raise():

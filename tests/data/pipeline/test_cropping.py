@@ -9,8 +9,8 @@ from keras_fgvc.data import (
     Examples,
     LabeledImages,
 )
-from keras_fgvc.data.images import decode, resize
 from keras_fgvc.data.pipeline import geometry
+from keras_fgvc.decoding.images import decode, resize
 from tests.data.image_files import smooth_pixels
 
 IMAGE = smooth_pixels(20, 28)
@@ -114,7 +114,7 @@ def test_crops_keep_the_pixels_of_the_file(tmp_path):
     crop = Augmentation(random_crop=(1 / 9, 1 / 9))
     batches = images.batches(
         "train",
-        image_size=32,
+        load_size=32,
         batch_size=1,
         training=True,
         augmentation=crop,

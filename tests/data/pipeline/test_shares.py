@@ -39,7 +39,7 @@ def joined(workers, replicas):
 )
 def test_the_parts_of_all_workers_are_the_batches(num_workers, replicas):
     options = {
-        "image_size": 40,
+        "load_size": 40,
         "batch_size": 8,
         "training": True,
         "seed": 3,
@@ -77,7 +77,7 @@ def test_without_training_none_is_lost_and_none_goes_without(
     num_workers, replicas, sizes
 ):
     """By hand: ends of parts are the multiples of 23 / parts, cut."""
-    options = {"image_size": 40, "batch_size": 8}
+    options = {"load_size": 40, "batch_size": 8}
     (_, labels), *rest = DATA.batches("validation", **options)
     labels = np.concatenate([labels, *(r[1] for r in rest)])
     workers = []
@@ -124,7 +124,7 @@ def test_part_images_are_shared():
         for split, size in DATA.split_sizes.items()
     }
     parts = PartImages(DATA, boxes)
-    options = {"image_size": 40, "batch_size": 4, "training": True}
+    options = {"load_size": 40, "batch_size": 4, "training": True}
     whole = next(iter(parts.batches("train", epochs=range(1), **options)))
     second = next(
         iter(
@@ -141,14 +141,14 @@ def test_errors():
     with pytest.raises(ValueError, match=r"multiple of .* devices, 3.*: 8"):
         DATA.batches(
             "train",
-            image_size=40,
+            load_size=40,
             batch_size=8,
             training=True,
             share=Share(0, 3),
         )
     message = "5 images cannot be shared out to 6 devices. Use fewer"
     with pytest.raises(ValueError, match=message):
-        DATA.batches("test", image_size=40, batch_size=8, share=Share(0, 2, 3))
+        DATA.batches("test", load_size=40, batch_size=8, share=Share(0, 2, 3))
     with pytest.raises(ValueError, match="`worker` must be between 0 and 1"):
         Share(2, 2)
     with pytest.raises(ValueError, match="`replicas` must be"):

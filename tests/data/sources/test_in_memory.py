@@ -22,7 +22,7 @@ def test_the_same_pixels_labels_and_boxes(folder):
     assert (kept.name, kept.class_names) == (data.name, data.class_names)
     for split in data.splits:
         assert kept.subset(split).paths is None
-        options = {"image_size": (16, 24), "batch_size": 2}
+        options = {"load_size": (16, 24), "batch_size": 2}
         pairs = zip(
             data.batches(split, **options),
             kept.batches(split, **options),
@@ -36,7 +36,7 @@ def test_the_same_pixels_labels_and_boxes(folder):
 def test_training_goes_on_in_the_same_order(folder):
     data = open_dataset(folder)
     options = {
-        "image_size": 16,
+        "load_size": 16,
         "batch_size": 3,
         "training": True,
         "epochs": range(2),

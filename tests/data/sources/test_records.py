@@ -13,8 +13,8 @@ from keras_fgvc.data import (
     fingerprint,
 )
 from keras_fgvc.data.builders import serialized
-from keras_fgvc.data.images import decode
 from keras_fgvc.data.sources.records import RecordReader, scan
+from keras_fgvc.decoding.images import decode
 from tests.data.image_files import encode, jpeg, smooth_pixels, write
 
 pytestmark = pytest.mark.skipif(
@@ -101,7 +101,7 @@ def test_pixels_are_those_of_the_files(tmp_path, files, images):
     as_files = Examples(labels, paths=tuple(paths))
     as_records = Examples(labels, records=scan(files))
     options = {
-        "image_size": (9, 8),
+        "load_size": (9, 8),
         "batch_size": 2,
         "training": True,
         "seed": 3,

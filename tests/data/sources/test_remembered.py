@@ -19,6 +19,7 @@ SETTINGS = {"validation_fraction": 0, "test_fraction": 0}
 def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("own cache")
     monkeypatch.setenv(remembered.CACHE_VARIABLE, str(folder))
+    monkeypatch.setattr(files, "PROGRESS_AFTER", 600.0)  # on a slow machine
     remembered._say_once.cache_clear()
     return folder / "verified"
 
@@ -49,7 +50,7 @@ def test_a_second_opening_decodes_nothing(photographs, decoded):
     assert len(set(decoded)) == len(decoded) == 8
     for _ in range(2):
         assert open_dataset(photographs).split_sizes == first.split_sizes
-    load(photographs, "train", image_size=5, batch_size=2)
+    load(photographs, "train", load_size=5, batch_size=2)
     assert len(decoded) == 8
 
 

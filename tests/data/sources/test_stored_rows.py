@@ -102,7 +102,7 @@ def one_pixel():
         ({"fingerprint": "other weights"}, "compute"),
         ({"data": one_pixel()}, "source"),
         ({"dtype": "float16"}, "dtype"),
-        ({"image_size": (3, 7)}, "image_size"),
+        ({"load_size": (3, 7)}, "load_size"),
         ({"fingerprint": "x", "dtype": "float16"}, "compute, dtype"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_full_disk_raises_before_anything_is_deleted(tmp_path, monkeypatch):
     message = (
         r"new/deep needs 576 bytes for arrays and 100 MB to spare, and has "
         r'100 MB free. Give a folder on a larger disk, dtype="float16", or a '
-        r"smaller `image_size`"
+        r"smaller `load_size`"
     )
     with pytest.raises(OSError, match=message):
         cache(tmp_path / "new/deep").ensure()

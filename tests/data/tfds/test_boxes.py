@@ -7,7 +7,7 @@ from PIL import Image
 from keras_fgvc.data import (
     open_dataset,
 )
-from keras_fgvc.data.record_contents import largest_box, turn_box
+from keras_fgvc.data.builders.record_contents import largest_box, turn_box
 from tests.data.image_files import encode, smooth_pixels
 from tests.data.tfds import archives
 from tests.data.tfds.contents import by_content
@@ -56,7 +56,7 @@ def test_a_box_turns_with_its_photograph(tmp_path, manual):
 def test_boxes_turn_as_pixels_do(code):
     import tensorflow as tf
 
-    from keras_fgvc.data.formats.exif import turn_upright
+    from keras_fgvc.decoding.formats.exif import turn_upright
 
     image = np.zeros((11, 13, 3), np.uint8)
     image[2:5, 3:10] = 255

@@ -17,7 +17,7 @@ from keras_fgvc.data import (
 )
 from keras_fgvc.data.builders import catalogue
 from keras_fgvc.data.builders.celeb_a_attributes import CELEB_A_ATTRIBUTES
-from keras_fgvc.data.images import decode
+from keras_fgvc.decoding.images import decode
 from tests.data.image_files import write
 from tests.data.tfds import archives
 from tests.data.tfds.contents import by_content, contents_of
@@ -81,7 +81,7 @@ def same_as_files(birds, tmp_path):
 def collect(data, epochs):
     batches = data.batches(
         "train",
-        image_size=(19, 23),
+        load_size=(19, 23),
         batch_size=2,
         training=True,
         seed=5,
@@ -115,7 +115,7 @@ def test_order_augmentation_and_resume_are_those_of_files(same_as_files):
 def test_pixels_are_those_of_the_file(birds):
     data = open_dataset("cub200", data_dir=birds)
     ((images, labels),) = data.batches(
-        "test", image_size=(HEIGHT, WIDTH), batch_size=2
+        "test", load_size=(HEIGHT, WIDTH), batch_size=2
     )
     for image, content in zip(images, contents_of(data, "test"), strict=True):
         np.testing.assert_array_equal(image, decode(content))
@@ -132,7 +132,7 @@ def test_keras_trains_on_it(birds):
         ]
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
-    batches = data.batches("train", image_size=8, batch_size=3, training=True)
+    batches = data.batches("train", load_size=8, batch_size=3, training=True)
     model.build((None, 8, 8, 3))
     before = model.layers[-1].kernel.numpy()
     history = model.fit(batches, shuffle=False, verbose=0)
@@ -165,7 +165,7 @@ def test_mnist_is_grey_in_three_channels(tmp_path, manual, monkeypatch):
     data = open_dataset("mnist", data_dir=str(tmp_path))
     assert data.split_sizes == {"train": 10, "validation": 3, "test": 5}
     assert data.class_names == tuple("0123456789")
-    ((images, labels),) = data.batches("test", image_size=28, batch_size=5)
+    ((images, labels),) = data.batches("test", load_size=28, batch_size=5)
     assert sorted(labels.numpy()) == list(range(5))
     for image, label in zip(images.numpy(), labels.numpy(), strict=True):
         for channel in range(3):
@@ -203,7 +203,7 @@ def test_all_attributes_of_celeb_a_at_once(tmp_path, manual):
         rest = np.delete(examples.labels, smiling, axis=1)
         assert not rest.any()
     batches = data.batches(
-        "test", image_size=16, batch_size=2, training=True, epochs=range(1)
+        "test", load_size=16, batch_size=2, training=True, epochs=range(1)
     )
     ((images, labels),) = batches
     assert images.shape == (2, 16, 16, 3)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_fgvc.data.images import decode, why_refused
+from keras_fgvc.decoding.images import decode, why_refused
 from tests.data.image_files import encode, smooth_pixels
 
 PIXELS = smooth_pixels(11, 29)

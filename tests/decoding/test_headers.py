@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from keras_fgvc.data.headers import read_size
-from keras_fgvc.data.images import decode
+from keras_fgvc.decoding.headers import read_size
+from keras_fgvc.decoding.images import decode
 from tests.data.image_files import (
     HEIGHT,
     WIDTH,

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_fgvc.data.formats import jpeg
-from keras_fgvc.data.images import (
+from keras_fgvc.data.pipeline import geometry
+from keras_fgvc.decoding.formats import jpeg
+from keras_fgvc.decoding.images import (
     decode,
     decode_and_resize,
     decode_window,
     resize,
     why_refused,
 )
-from keras_fgvc.data.pipeline import geometry
-from tests.data.formats.test_exif import segment, tiff
 from tests.data.image_files import encode, smooth_pixels
+from tests.decoding.formats.test_exif import segment, tiff
 
 EXIF = segment(0xE1, b"Exif\0\0" + tiff(6))
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from keras_fgvc.data.formats import exif, png, webp
-from keras_fgvc.data.headers import orientation, read_size
-from keras_fgvc.data.images import decode
+from keras_fgvc.decoding.formats import exif, png, webp
+from keras_fgvc.decoding.headers import orientation, read_size
+from keras_fgvc.decoding.images import decode
 from tests.data.image_files import encode, smooth_pixels, write
 
 SHORT, LONG, BYTE = 3, 4, 1

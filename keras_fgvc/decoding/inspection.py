@@ -4,14 +4,14 @@ A file of a hundred bytes can declare 60,000 x 60,000 pixels, for which a
 decoder would take 10 GB. Training, evaluation and the served model all ask
 `inspect` first. Broken headers raise, as the decoders do.
 
-`keras_fgvc.data.headers` reads the same from files, in Python.
+`keras_fgvc.decoding.headers` reads the same from files, in Python.
 """
 
 from typing import NamedTuple
 
-from keras_fgvc.data.formats import bmp, exif, gif, jpeg, png, webp
-from keras_fgvc.data.formats.binary import shared, starts_with
-from keras_fgvc.data.headers import UNKNOWN
+from keras_fgvc.decoding.formats import bmp, exif, gif, jpeg, png, webp
+from keras_fgvc.decoding.formats.binary import shared, starts_with
+from keras_fgvc.decoding.headers import UNKNOWN
 
 EMPTY = "is empty (0 bytes)"
 

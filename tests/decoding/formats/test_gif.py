@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_fgvc.data.images import decode
+from keras_fgvc.decoding.images import decode
 from tests.data.image_files import encode
 
 COLOURS = ((200, 10, 20), (30, 220, 40), (50, 60, 230))

@@ -28,17 +28,17 @@ one file gives the same pixels everywhere. What it decides:
 TensorFlow is imported where it is used.
 """
 
-from keras_fgvc.data.decoding import (
+from keras_fgvc.decoding.choices import (
     decode_any,
     decode_at_least,
     look_at,
     try_any,
     upright_size,
 )
-from keras_fgvc.data.formats import jpeg
-from keras_fgvc.data.formats.binary import shared
-from keras_fgvc.data.headers import MAX_PIXELS
-from keras_fgvc.data.image_headers import inspect
+from keras_fgvc.decoding.formats import jpeg
+from keras_fgvc.decoding.formats.binary import shared
+from keras_fgvc.decoding.headers import MAX_PIXELS
+from keras_fgvc.decoding.inspection import inspect
 
 # Counted up when the same file gives other pixels: caches of features note it.
 DECODING = 2
@@ -116,12 +116,12 @@ def decode_window(encoded, choose, least_size):
     return tf.ensure_shape(image, (None, None, 3)), size
 
 
-def resize(image, image_size):
+def resize(image, load_size):
     """Resizes raw pixels: area average to shrink, bilinear to enlarge.
 
     Args:
         image: Tensor `(height, width, 3)` or `(batch, height, width, 3)`.
-        image_size: Pair `(height, width)` in pixels.
+        load_size: Pair `(height, width)` in pixels.
 
     Returns:
         uint8 tensor of the new height and width.
@@ -136,31 +136,31 @@ def resize(image, image_size):
         return tf.raw_ops.ResizeArea(images=images, size=size)
 
     def enlarge():
-        shrunk = shrink(tf.minimum(stored_size, image_size))
-        return tf.image.resize(shrunk, image_size)
+        shrunk = shrink(tf.minimum(stored_size, load_size))
+        return tf.image.resize(shrunk, load_size)
 
     resized = tf.cond(
-        tf.reduce_all(stored_size >= image_size),
-        lambda: shrink(image_size),
+        tf.reduce_all(stored_size >= load_size),
+        lambda: shrink(load_size),
         enlarge,
     )
     # Averages of 0..255 stay within.
     resized = tf.cast(resized + 0.5, tf.uint8)
-    resized = tf.ensure_shape(resized, (images.shape[0], *image_size, 3))
+    resized = tf.ensure_shape(resized, (images.shape[0], *load_size, 3))
     return resized if image.shape.rank == 4 else resized[0]
 
 
-def decode_and_resize(encoded, image_size, *, max_pixels: int = MAX_PIXELS):
+def decode_and_resize(encoded, load_size, *, max_pixels: int = MAX_PIXELS):
     """Decodes one image file and resizes it, for training and for serving.
 
     Args:
         encoded: Scalar string tensor (or bytes), the content of the file.
-        image_size: Pair `(height, width)` in pixels.
+        load_size: Pair `(height, width)` in pixels.
         max_pixels: A file that declares more is refused undecoded. Defaults
             to 89 million.
 
     Returns:
-        uint8 tensor of shape `(*image_size, 3)`, RGB, 0..255.
+        uint8 tensor of shape `(*load_size, 3)`, RGB, 0..255.
 
     Raises:
         tf.errors.InvalidArgumentError: The bytes are not a whole image, or
@@ -176,8 +176,8 @@ def decode_and_resize(encoded, image_size, *, max_pixels: int = MAX_PIXELS):
     image = decode_and_resize(encoded, (32, 48))  # (32, 48, 3)
     ```
     """
-    image = decode(encoded, image_size, max_pixels=max_pixels)
-    return resize(image, image_size)
+    image = decode(encoded, load_size, max_pixels=max_pixels)
+    return resize(image, load_size)
 
 
 def to_uint8(image):

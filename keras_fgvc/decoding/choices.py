@@ -6,10 +6,10 @@ common file, takes the shortest way, and all else is in functions that the
 runtime does not inline.
 """
 
-from keras_fgvc.data.formats import bmp, exif, gif, jpeg, png, webp
-from keras_fgvc.data.formats.binary import shared, starts_with
-from keras_fgvc.data.headers import MAX_PIXELS
-from keras_fgvc.data.image_headers import inspect, pixels
+from keras_fgvc.decoding.formats import bmp, exif, gif, jpeg, png, webp
+from keras_fgvc.decoding.formats.binary import shared, starts_with
+from keras_fgvc.decoding.headers import MAX_PIXELS
+from keras_fgvc.decoding.inspection import inspect, pixels
 
 WHOLE = (2**31 - 1, 2**31 - 1)  # As a least size it asks for all pixels.
 

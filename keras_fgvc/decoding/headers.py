@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 
-from keras_fgvc.data.formats.exif import (
+from keras_fgvc.decoding.formats.exif import (
     BIG_ENDIAN,
     FIRST_TRANSPOSED,
     LAST,
@@ -21,7 +21,7 @@ from keras_fgvc.data.formats.exif import (
     ORIENTATION,
     UPRIGHT,
 )
-from keras_fgvc.data.formats.webp import EXIF
+from keras_fgvc.decoding.formats.webp import EXIF
 
 # As Pillow's: a quarter of a gigabyte of RGB pixels. A photograph of 50
 # megapixels passes; one of 100 must be made smaller before.

@@ -11,13 +11,13 @@ import os
 import numpy as np
 
 from keras_fgvc.data.builders import serialized
-from keras_fgvc.data.formats.exif import (
+from keras_fgvc.data.sources.records import IMAGE, Records, scan
+from keras_fgvc.decoding.formats.exif import (
     FIRST_TRANSPOSED,
     MIRRORED_COLUMNS,
     MIRRORED_ROWS,
 )
-from keras_fgvc.data.headers import orientation
-from keras_fgvc.data.sources.records import IMAGE, Records, scan
+from keras_fgvc.decoding.headers import orientation
 
 LONG = 50_000  # More records than this take a while.
 
