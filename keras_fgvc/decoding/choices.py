@@ -6,10 +6,12 @@ common file, takes the shortest way, and all else is in functions that the
 runtime does not inline.
 """
 
-from keras_fgvc.decoding.formats import bmp, exif, gif, jpeg, png, webp
+import functools
+
+from keras_fgvc.decoding.formats import exif, jpeg
 from keras_fgvc.decoding.formats.binary import shared, starts_with
 from keras_fgvc.decoding.headers import MAX_PIXELS
-from keras_fgvc.decoding.inspection import inspect, pixels
+from keras_fgvc.decoding.inspection import FORMATS, inspect, is_kind, pixels
 
 WHOLE = (2**31 - 1, 2**31 - 1)  # As a least size it asks for all pixels.
 
@@ -48,23 +50,35 @@ def look_at(encoded, max_pixels):
     return tf.cond(starts_with(encoded, jpeg.SIGNATURE), of_jpeg, of_other)
 
 
-def decode_any(encoded, least_size, max_pixels):
-    """Decodes an image of any kind, with all care."""
+@functools.cache
+def decode_any(kinds):
+    """Returns a function that decodes an image of some kinds, with all care."""
     import tensorflow as tf
 
-    image, error = try_any(encoded, least_size, max_pixels)
-    with tf.control_dependencies([tf.debugging.Assert(error == "", [error])]):
-        return tf.identity(image), error
+    def decode(encoded, least_size, max_pixels):
+        image, error = try_any(kinds)(encoded, least_size, max_pixels)
+        is_decoded = tf.debugging.Assert(error == "", [error])
+        with tf.control_dependencies([is_decoded]):
+            return tf.identity(image), error
+
+    return decode
 
 
-def try_any(encoded, least_size, max_pixels):
+@functools.cache
+def try_any(kinds):
+    """Returns a function as that of `decode_any`; it returns the error."""
+    return functools.partial(_try, kinds=kinds)
+
+
+def _try(encoded, least_size, max_pixels, kinds):
     import tensorflow as tf
 
-    found = inspect(encoded, max_pixels)
+    found = inspect(encoded, max_pixels, kinds)
     least_size = exif.upright_size(least_size, found.orientation)
 
     def upright():
-        image = shared(_decode_kind)(encoded, found.size, least_size)
+        decode = _decoder(kinds)
+        image = decode(encoded, found.size, least_size)
         return exif.turn_upright(image, found.orientation)
 
     image = tf.cond(
@@ -73,29 +87,36 @@ def try_any(encoded, least_size, max_pixels):
     return image, found.error
 
 
-def _decode_kind(encoded, size, least_size):
+@functools.cache
+def _decoder(kinds):
+    return shared(functools.partial(_decode_kind, kinds=kinds))
+
+
+def _decode_kind(encoded, size, least_size, kinds):
     import tensorflow as tf
 
-    kinds = [
+    def of_jpeg():
+        return jpeg.decode(encoded, size, least_size)
+
+    ways = [
         (
-            starts_with(encoded, kind.SIGNATURE),
-            lambda kind=kind: shared(kind.decode)(encoded),
+            is_kind(encoded, kind),
+            lambda kind=kind: shared(FORMATS[kind].decode)(encoded),
         )
-        for kind in (png, gif, bmp)
+        for kind in kinds
+        if kind != "jpeg"
     ]
-    kinds.append(
-        (
-            starts_with(encoded, webp.RIFF),
-            lambda: shared(webp.decode)(encoded),
-        )
-    )
-    return tf.case(
-        kinds, default=lambda: jpeg.decode(encoded, size, least_size)
-    )
+    return tf.case(ways, default=of_jpeg) if ways else of_jpeg()
 
 
-def upright_size(encoded):
+@functools.cache
+def upright_size(kinds):
+    """Returns a function of a file's content: int32 `(height, width)`."""
     import tensorflow as tf
 
-    found = inspect(encoded, MAX_PIXELS)
-    return tf.cast(exif.upright_size(found.size, found.orientation), tf.int32)
+    def size_of(encoded):
+        found = inspect(encoded, MAX_PIXELS, kinds)
+        size = exif.upright_size(found.size, found.orientation)
+        return tf.cast(size, tf.int32)
+
+    return size_of

@@ -57,6 +57,26 @@ def read_size(path) -> tuple[int, int]:
     return (width, height) if is_lying else (height, width)
 
 
+def kind_of(path) -> str | None:
+    """Returns the format of a file by its first bytes, None if unknown.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    signatures = {
+        "jpeg": JPEG_SIGNATURE,
+        "png": PNG_SIGNATURE,
+        "gif": GIF_SIGNATURES,
+        "bmp": b"BM",
+    }
+    for kind, signature in signatures.items():
+        if head.startswith(signature):
+            return kind
+    return "webp" if _is_webp(head) else None
+
+
 def orientation(file) -> int:
     """The EXIF orientation of an image, 1 (upright) to 8.
 

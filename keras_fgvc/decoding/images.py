@@ -28,6 +28,8 @@ one file gives the same pixels everywhere. What it decides:
 TensorFlow is imported where it is used.
 """
 
+from typing import NamedTuple
+
 from keras_fgvc.decoding.choices import (
     decode_any,
     decode_at_least,
@@ -38,13 +40,30 @@ from keras_fgvc.decoding.choices import (
 from keras_fgvc.decoding.formats import jpeg
 from keras_fgvc.decoding.formats.binary import shared
 from keras_fgvc.decoding.headers import MAX_PIXELS
-from keras_fgvc.decoding.inspection import inspect
+from keras_fgvc.decoding.inspection import KINDS, inspect
+
+
+class Encoded(NamedTuple):
+    """The content of an image file, not decoded yet.
+
+    Args:
+        content: Scalar string tensor.
+        kinds: Names of the formats that it may have, of
+            `inspection.KINDS`. Fewer make a smaller graph, which starts
+            sooner; a file of another format is refused.
+    """
+
+    content: object
+    kinds: tuple[str, ...] = KINDS
+
 
 # Counted up when the same file gives other pixels: caches of features note it.
 DECODING = 2
 
 
-def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
+def decode(
+    encoded, least_size=None, *, max_pixels: int = MAX_PIXELS, kinds=KINDS
+):
     """Decodes one image file to upright RGB pixels.
 
     Args:
@@ -54,6 +73,7 @@ def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
             a larger JPEG may be decoded at 1/2, 1/4 or 1/8 of its size. None
             for the stored size.
         max_pixels: A file that declares more is refused undecoded.
+        kinds: See `Encoded`.
 
     Returns:
         uint8 tensor of shape `(height, width, 3)`.
@@ -62,7 +82,8 @@ def decode(encoded, least_size=None, *, max_pixels: int = MAX_PIXELS):
         tf.errors.InvalidArgumentError: The bytes are empty, cut short,
             corrupt or not an image, or declare too many pixels or scans.
     """
-    image, _ = decode_at_least(encoded, least_size, max_pixels, decode_any)
+    of_any = decode_any(kinds)
+    image, _ = decode_at_least(encoded, least_size, max_pixels, of_any)
     return image
 
 
@@ -73,14 +94,14 @@ def try_to_decode(encoded, least_size, max_pixels):
         Pair of the pixels and a string tensor, which says why there are none
         (0 x 0), or is empty.
     """
-    return decode_at_least(encoded, least_size, max_pixels, try_any)
+    return decode_at_least(encoded, least_size, max_pixels, try_any(KINDS))
 
 
-def decode_window(encoded, choose, least_size):
+def decode_window(encoded: Encoded, choose, least_size):
     """Decodes a part of one image file.
 
     Args:
-        encoded: Scalar string tensor, the content of the file.
+        encoded: The file.
         choose: Function from the size of the upright image, int32 `(2,)`, to
             the pair (corner, size) of a window of it in pixels.
         least_size: Pixels of the window that are wanted at least: see
@@ -92,7 +113,7 @@ def decode_window(encoded, choose, least_size):
     """
     import tensorflow as tf
 
-    encoded = tf.convert_to_tensor(encoded)
+    encoded, kinds = tf.convert_to_tensor(encoded.content), encoded.kinds
     least_size = tf.constant(least_size)
     stored_size, is_plain = look_at(encoded, MAX_PIXELS)
 
@@ -102,10 +123,10 @@ def decode_window(encoded, choose, least_size):
         return jpeg.decode_window(encoded, *window, least_size), size
 
     def of_any():
-        size = shared(upright_size)(encoded)
+        size = shared(upright_size(kinds))(encoded)
         corner, part = choose(size)
         whole = least_size * size // part + 1  # At least, rounded up.
-        image = decode(encoded, whole)
+        image = decode(encoded, whole, kinds=kinds)
         # The decoded image may be a reduced one, and the window with it.
         found = tf.shape(image)[:2]
         row, column = tf.unstack((corner * found + size // 2) // size)
@@ -150,7 +171,9 @@ def resize(image, load_size):
     return resized if image.shape.rank == 4 else resized[0]
 
 
-def decode_and_resize(encoded, load_size, *, max_pixels: int = MAX_PIXELS):
+def decode_and_resize(
+    encoded, load_size, *, max_pixels: int = MAX_PIXELS, kinds=KINDS
+):
     """Decodes one image file and resizes it, for training and for serving.
 
     Args:
@@ -158,6 +181,7 @@ def decode_and_resize(encoded, load_size, *, max_pixels: int = MAX_PIXELS):
         load_size: Pair `(height, width)` in pixels.
         max_pixels: A file that declares more is refused undecoded. Defaults
             to 89 million.
+        kinds: See `Encoded`.
 
     Returns:
         uint8 tensor of shape `(*load_size, 3)`, RGB, 0..255.
@@ -176,7 +200,7 @@ def decode_and_resize(encoded, load_size, *, max_pixels: int = MAX_PIXELS):
     image = decode_and_resize(encoded, (32, 48))  # (32, 48, 3)
     ```
     """
-    image = decode(encoded, load_size, max_pixels=max_pixels)
+    image = decode(encoded, load_size, max_pixels=max_pixels, kinds=kinds)
     return resize(image, load_size)
 
 
@@ -220,4 +244,4 @@ def _checked_size(encoded):
     # One pixel is wanted: the decoder still reads every byte of a JPEG.
     image = decode(encoded, (1, 1))
     with tf.control_dependencies([image]):
-        return upright_size(encoded)
+        return upright_size(KINDS)(encoded)

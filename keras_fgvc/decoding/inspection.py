@@ -7,6 +7,7 @@ decoder would take 10 GB. Training, evaluation and the served model all ask
 `keras_fgvc.decoding.headers` reads the same from files, in Python.
 """
 
+import functools
 from typing import NamedTuple
 
 from keras_fgvc.decoding.formats import bmp, exif, gif, jpeg, png, webp
@@ -14,6 +15,8 @@ from keras_fgvc.decoding.formats.binary import shared, starts_with
 from keras_fgvc.decoding.headers import UNKNOWN
 
 EMPTY = "is empty (0 bytes)"
+FORMATS = {"jpeg": jpeg, "png": png, "gif": gif, "bmp": bmp, "webp": webp}
+KINDS = tuple(FORMATS)
 
 
 class Header(NamedTuple):
@@ -30,26 +33,27 @@ class Header(NamedTuple):
     error: object
 
 
-def inspect(encoded, max_pixels) -> Header:
+def inspect(encoded, max_pixels, kinds=KINDS) -> Header:
     """Reads the header of an image file.
 
     Args:
         encoded: Scalar string tensor, the content of the file.
         max_pixels: A file that declares more is refused.
+        kinds: Names of formats, of `KINDS`. Others are no images.
 
     Raises:
         tf.errors.InvalidArgumentError: The header is cut short or corrupt.
     """
     import tensorflow as tf
 
-    found = Header(*shared(_inspect)(encoded))
+    found = Header(*_inspector(kinds)(encoded))
     error = size_error(found.size, max_pixels)
     return found._replace(error=tf.where(error == "", found.error, error))
 
 
 def declared_size(encoded):
     """The `(height, width)` of the pixels as stored, int64."""
-    return Header(*shared(_inspect)(encoded)).size
+    return Header(*_inspector(KINDS)(encoded)).size
 
 
 def size_error(size, max_pixels):
@@ -72,7 +76,19 @@ def pixels(size):
     return tf.reduce_prod(tf.cast(size, tf.float64))
 
 
-def _inspect(encoded):
+def is_kind(encoded, kind):
+    """Tells whether the content is of the format of a name."""
+    if kind == "webp":
+        return webp.is_webp(encoded)
+    return starts_with(encoded, FORMATS[kind].SIGNATURE)
+
+
+@functools.cache
+def _inspector(kinds):
+    return shared(functools.partial(_inspect, kinds=kinds))
+
+
+def _inspect(encoded, kinds):
     import tensorflow as tf
 
     def of_kind(kind):
@@ -83,9 +99,8 @@ def _inspect(encoded):
         error = tf.where(tf.strings.length(encoded) == 0, EMPTY, UNKNOWN)
         return tf.zeros(2, tf.int64), tf.constant(exif.UPRIGHT), error
 
-    kinds = [
-        (starts_with(encoded, kind.SIGNATURE), lambda kind=kind: of_kind(kind))
-        for kind in (jpeg, png, gif, bmp)
+    ways = [
+        (is_kind(encoded, kind), lambda kind=kind: of_kind(FORMATS[kind]))
+        for kind in kinds
     ]
-    kinds.append((webp.is_webp(encoded), lambda: of_kind(webp)))
-    return tf.case(kinds, default=of_no_image)
+    return tf.case(ways, default=of_no_image)

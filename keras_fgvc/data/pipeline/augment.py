@@ -5,7 +5,7 @@ import math
 
 from keras_fgvc._checks import check_in_range
 from keras_fgvc.data.pipeline import geometry
-from keras_fgvc.decoding.images import to_uint8
+from keras_fgvc.decoding.images import Encoded, to_uint8
 
 # One draw of uniform numbers an image with a fixed place for each use:
 # switching one option on leaves the others' random choices as they were.
@@ -61,8 +61,8 @@ class Augmentation:
     Call arguments:
         image: uint8 or float tensor `(height, width, 3)`, raw pixels 0..255;
             for a rotation of known size. For a random crop without rotation
-            also a scalar string tensor, the content of an image file, of
-            which only the crop is decoded.
+            also `decoding.images.Encoded`, an image file, of which only the
+            crop is decoded.
         seed: Integer tensor of shape `(2,)`.
         box: Optional float tensor `(4,)`, or `(parts, 4)` for several boxes,
             `[y_min, x_min, y_max, x_max]` normalised to 0..1. A rotated box
@@ -116,8 +116,10 @@ class Augmentation:
     def __call__(self, image, seed, box=None, output_size=None):
         import tensorflow as tf
 
-        image = tf.convert_to_tensor(image)
-        input_size = tuple(image.shape[:2])
+        input_size = ()  # of a file, not known
+        if not isinstance(image, Encoded):
+            image = tf.convert_to_tensor(image)
+            input_size = tuple(image.shape[:2])
         output_size = tuple(output_size or input_size)
         draws = tf.random.stateless_uniform([NUM_DRAWS], seed)
         if self.rotation:
@@ -168,7 +170,7 @@ class Augmentation:
             share = self._share(draws)
             return geometry.choose_window(stored_size, share, place)
 
-        if image.dtype == tf.string:
+        if isinstance(image, Encoded):
             image, window = geometry.cut_file(image, choose, output_size)
         else:
             window = choose(tf.shape(image)[:2])

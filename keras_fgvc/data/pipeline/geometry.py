@@ -164,7 +164,7 @@ def cut_file(encoded, choose, output_size):
     """Decodes and resizes a window of an image file, and only the window.
 
     Args:
-        encoded: Scalar string tensor, the content of the file.
+        encoded: `decoding.images.Encoded`, the file.
         choose: Function from the image's size, int32 `(2,)`, to a `Window`.
         output_size: Pair (height, width) of the result.
 

@@ -12,13 +12,16 @@ import keras
 
 from keras_fgvc.data.sources.remembered import Found, Remembered
 from keras_fgvc.data.sources.source import add_files, add_json, decoded
-from keras_fgvc.decoding.headers import orientation, read_size
+from keras_fgvc.decoding.headers import kind_of, orientation, read_size
 from keras_fgvc.decoding.images import check, why_refused
+from keras_fgvc.decoding.inspection import KINDS
 
 VERIFY = ("full", "headers", "never")
 BROKEN = "broken image"
 PROGRESS_AFTER = 3.0  # seconds
 PROGRESS_INTERVAL = 1.0  # seconds: a log file keeps each update
+# Opening more files takes longer than a graph for all formats.
+MAX_OPENED = 20_000
 SAVE_INTERVAL = 30.0  # seconds: a process that is killed loses little
 
 
@@ -43,7 +46,10 @@ class FileSource:
 
         # As the disk has them: a name need not be UTF-8.
         paths = tf.constant([os.fsencode(path) for path in self.paths])
-        return decoded(lambda index: tf.io.read_file(tf.gather(paths, index)))
+        return decoded(
+            lambda index: tf.io.read_file(tf.gather(paths, index)),
+            _kinds(self.paths),
+        )
 
     def identity(self) -> str:
         """Covers names below the folder that all files have in common."""
@@ -57,6 +63,17 @@ class FileSource:
 
     def add_facts(self, digest) -> None:
         add_files(digest, self.paths)
+
+
+def _kinds(paths) -> tuple[str, ...]:
+    """Returns the formats that occur; all where that is not known."""
+    if len(paths) > MAX_OPENED:
+        return KINDS
+    try:
+        found = {kind_of(path) for path in paths}
+    except OSError:  # Reading the image says more.
+        return KINDS
+    return KINDS if None in found else tuple(k for k in KINDS if k in found)
 
 
 def check_images(paths, verify: str, log) -> list[tuple[int, int] | None]:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_fgvc.decoding.images import decode_and_resize
+from keras_fgvc.decoding.images import Encoded, decode_and_resize
+from keras_fgvc.decoding.inspection import KINDS
 
 
 class ImageSource(Protocol):
@@ -25,8 +26,8 @@ class ImageSource(Protocol):
         """Returns a function of an index and a size, for use in a graph.
 
         It returns uint8 `(height, width, 3)`, resized to `size`, a pair. Where
-        that is `None` it returns the image as it is stored: pixels, or the
-        content of a file, which is not decoded.
+        that is `None` it returns the image as it is stored: pixels, or
+        `Encoded`, a file that is not decoded.
         """
 
     def identity(self) -> str:
@@ -36,12 +37,14 @@ class ImageSource(Protocol):
         """Adds to a digest what changes whenever the images do."""
 
 
-def decoded(read_encoded):
+def decoded(read_encoded, kinds=KINDS):
     """Makes a reader of a function from an index to an encoded image."""
 
     def read(index, size):
-        encoded = read_encoded(index)
-        return encoded if size is None else decode_and_resize(encoded, size)
+        content = read_encoded(index)
+        if size is None:
+            return Encoded(content, kinds)
+        return decode_and_resize(content, size, kinds=kinds)
 
     return read
 

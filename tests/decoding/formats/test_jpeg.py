@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_fgvc.data.pipeline import geometry
 from keras_fgvc.decoding.formats import jpeg
 from keras_fgvc.decoding.images import (
+    Encoded,
     decode,
     decode_and_resize,
     decode_window,
@@ -108,7 +109,7 @@ def test_a_window_is_that_of_the_whole_image(before, share):
             size, tf.constant(share), tf.constant((0.3, 0.8))
         )
 
-    received, window = geometry.cut_file(content, choose, (19, 23))
+    received, window = geometry.cut_file(Encoded(content), choose, (19, 23))
     whole = decode(content)
     expected = choose(tf.shape(whole)[:2])
     np.testing.assert_array_equal(window.corner, expected.corner)
@@ -121,7 +122,7 @@ def test_a_window_is_that_of_the_whole_image(before, share):
 def test_a_window_is_decoded_no_smaller_than_wanted():
     content = photograph(200, 304)
     received, size = decode_window(
-        content,
+        Encoded(content),
         lambda size: (tf.constant((10, 20)), tf.constant((100, 150))),
         (40, 60),
     )
