@@ -9,8 +9,10 @@ is checked there.
 """
 
 import argparse
+import functools
 import pathlib
 import runpy
+import sys
 
 HERE = pathlib.Path(__file__).parent
 NAMES = (
@@ -30,8 +32,13 @@ def _read(name):
     return runpy.run_path(str(HERE / f"{name}.py"))
 
 
-COMMANDS = {name: _read(name) for name in NAMES}
 Options = _read("options")["Options"]
+
+
+@functools.cache
+def read_command(name: str) -> dict:
+    """Returns the names of a command's file: `SUMMARY`, `EXAMPLE` and so on."""
+    return _read(name)
 
 
 def parse(arguments=None) -> argparse.Namespace:
@@ -43,11 +50,14 @@ def parse(arguments=None) -> argparse.Namespace:
     Returns:
         Namespace with `command` and the options of that command.
     """
-    return make_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    # Of a command that is named, the other commands' files are not read.
+    names = words[:1] if words[:1] and words[0] in NAMES else NAMES
+    return make_parser(names).parse_args(arguments)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Returns the parser of the whole command line."""
+def make_parser(names=NAMES) -> argparse.ArgumentParser:
+    """Returns the parser of a command line of these commands."""
     parser = argparse.ArgumentParser(
         prog="keras-fgvc",
         description="Fine-grained image recognition: from a folder of "
@@ -60,7 +70,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
-    for name, command in COMMANDS.items():
+    for name in names:
+        command = read_command(name)
         summary = command["SUMMARY"]
         options = Options(
             commands.add_parser(

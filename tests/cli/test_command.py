@@ -138,7 +138,7 @@ def test_the_package_does_not_import_its_command_line():
 def test_every_command_is_there():
     from keras_fgvc.cli import parser
 
-    assert set(command.COMMANDS) == set(parser.COMMANDS)
+    assert set(command.COMMANDS) == set(parser.NAMES)
 
 
 def as_process(*words, **options):

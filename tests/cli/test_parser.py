@@ -13,13 +13,13 @@ from keras_fgvc.cli import parser, train
 ROOT = pathlib.Path(keras_fgvc.__file__).parent.parent
 
 
-@pytest.mark.parametrize("command", parser.COMMANDS)
+@pytest.mark.parametrize("command", parser.NAMES)
 def test_help_of_each_command_has_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit) as stop:
         parser.parse([command, "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    summary = parser.COMMANDS[command]["SUMMARY"]
+    summary = parser.read_command(command)["SUMMARY"]
     assert summary[1:] in " ".join(text.split())
     example = text.split("example:\n")[1].split("\n\n")[0]
     lines = example.replace("\\\n", " ").splitlines()
@@ -34,8 +34,9 @@ def test_help_of_all_names_the_commands_and_the_exit_codes(capsys):
         parser.parse(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for name, command in parser.COMMANDS.items():
-        assert f"{name:<9} {command['SUMMARY']}" in text
+    for name in parser.NAMES:
+        summary = parser.read_command(name)["SUMMARY"]
+        assert f"{name:<9} {summary}" in text
     for code in (
         "0    all",
         "1    something",
@@ -123,9 +124,9 @@ def test_the_console_command_answers_without_the_package(option, tmp_path):
 def test_sizes_have_one_meaning():
     """`--load-size` is that of loading, and no trained run needs a size."""
     seen = {}
-    for name, command in parser.COMMANDS.items():
+    for name in parser.NAMES:
         made = argparse.ArgumentParser()
-        command["add_options"](parser.Options(made))
+        parser.read_command(name)["add_options"](parser.Options(made))
         for action in made._actions:
             if "size" in action.dest and action.dest != "batch_size":
                 key = (action.dest, action.help.partition(" (default")[0])
