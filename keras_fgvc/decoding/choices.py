@@ -8,8 +8,8 @@ runtime does not inline.
 
 import functools
 
-from keras_fgvc.decoding.formats import exif, jpeg
-from keras_fgvc.decoding.formats.binary import shared, starts_with
+from keras_fgvc.decoding import exif, jpeg
+from keras_fgvc.decoding.binary import shared, starts_with
 from keras_fgvc.decoding.headers import MAX_PIXELS
 from keras_fgvc.decoding.inspection import FORMATS, inspect, is_kind, pixels
 

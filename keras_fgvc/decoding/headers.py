@@ -4,7 +4,7 @@ Pillow reads JPEG, GIF and BMP, and EXIF of all kinds. The chunks of PNG and
 WebP are walked here, because Pillow finds EXIF behind the pixels of a PNG
 only by decoding them, and takes memory for two images to open a WebP.
 
-`formats` reads the same inside a graph, by the same rules.
+The other modules read the same inside a graph, by the same rules.
 """
 
 import os
@@ -12,7 +12,7 @@ import struct
 import threading
 import warnings
 
-from keras_fgvc.decoding.formats.exif import (
+from keras_fgvc.decoding.exif import (
     BIG_ENDIAN,
     FIRST_TRANSPOSED,
     LAST,
@@ -21,7 +21,7 @@ from keras_fgvc.decoding.formats.exif import (
     ORIENTATION,
     UPRIGHT,
 )
-from keras_fgvc.decoding.formats.webp import EXIF
+from keras_fgvc.decoding.webp import EXIF
 
 # As Pillow's: a quarter of a gigabyte of RGB pixels. A photograph of 50
 # megapixels passes; one of 100 must be made smaller before.

@@ -10,7 +10,7 @@ one file gives the same pixels everywhere. What it decides:
   under a transparent pixel is arbitrary, so dropping the alpha channel would
   show colours nobody ever saw.
 - The EXIF orientation of a JPEG, PNG or WebP is obeyed: a phone's photograph
-  is upright. `formats/exif.py` has the rules.
+  is upright. `exif.py` has the rules.
 - An image that declares more than `max_pixels`, or a JPEG of very many scans,
   is refused before its pixels take any memory.
 - A JPEG that is much larger than what is asked for is decoded at 1/2, 1/4 or
@@ -30,6 +30,8 @@ TensorFlow is imported where it is used.
 
 from typing import NamedTuple
 
+from keras_fgvc.decoding import jpeg
+from keras_fgvc.decoding.binary import shared
 from keras_fgvc.decoding.choices import (
     decode_any,
     decode_at_least,
@@ -37,8 +39,6 @@ from keras_fgvc.decoding.choices import (
     try_any,
     upright_size,
 )
-from keras_fgvc.decoding.formats import jpeg
-from keras_fgvc.decoding.formats.binary import shared
 from keras_fgvc.decoding.headers import MAX_PIXELS
 from keras_fgvc.decoding.inspection import KINDS, inspect
 

@@ -10,8 +10,8 @@ decoder would take 10 GB. Training, evaluation and the served model all ask
 import functools
 from typing import NamedTuple
 
-from keras_fgvc.decoding.formats import bmp, exif, gif, jpeg, png, webp
-from keras_fgvc.decoding.formats.binary import shared, starts_with
+from keras_fgvc.decoding import bmp, exif, gif, jpeg, png, webp
+from keras_fgvc.decoding.binary import shared, starts_with
 from keras_fgvc.decoding.headers import UNKNOWN
 
 EMPTY = "is empty (0 bytes)"

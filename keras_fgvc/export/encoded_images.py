@@ -16,8 +16,8 @@ What is decided, for what `data.images.decode` decides nothing about:
   not found. PNG has checksums, and they are verified.
 """
 
-from keras_fgvc.decoding.formats.webp import is_webp
 from keras_fgvc.decoding.images import resize, try_to_decode
+from keras_fgvc.decoding.webp import is_webp
 
 UNREADABLE = "is cut short or corrupt and cannot be decoded"
 UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"

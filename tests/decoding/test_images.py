@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image, ImageOps
 
-from keras_fgvc.decoding.formats import png
+from keras_fgvc.decoding import png
 from keras_fgvc.decoding.images import decode, decode_and_resize, resize
 from tests.data.image_files import encode, jpeg, smooth_pixels
 

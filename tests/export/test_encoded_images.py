@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_fgvc import data
-from keras_fgvc.decoding import inspection
-from keras_fgvc.decoding.formats import gif
+from keras_fgvc.decoding import gif, inspection
 from keras_fgvc.decoding.headers import read_size
 from keras_fgvc.export.encoded_images import (
     UNREADABLE,

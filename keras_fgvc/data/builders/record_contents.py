@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_fgvc.data.builders import serialized
 from keras_fgvc.data.sources.records import IMAGE, Records, scan
-from keras_fgvc.decoding.formats.exif import (
+from keras_fgvc.decoding.exif import (
     FIRST_TRANSPOSED,
     MIRRORED_COLUMNS,
     MIRRORED_ROWS,

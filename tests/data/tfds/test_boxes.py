@@ -56,7 +56,7 @@ def test_a_box_turns_with_its_photograph(tmp_path, manual):
 def test_boxes_turn_as_pixels_do(code):
     import tensorflow as tf
 
-    from keras_fgvc.decoding.formats.exif import turn_upright
+    from keras_fgvc.decoding.exif import turn_upright
 
     image = np.zeros((11, 13, 3), np.uint8)
     image[2:5, 3:10] = 255

@@ -1,8 +1,8 @@
 """WebP: its size, alpha and orientation."""
 
-from keras_fgvc.decoding.formats import exif
-from keras_fgvc.decoding.formats.alpha import on_white
-from keras_fgvc.decoding.formats.binary import number, starts_with
+from keras_fgvc.decoding import exif
+from keras_fgvc.decoding.alpha import on_white
+from keras_fgvc.decoding.binary import number, starts_with
 
 # Four bytes of length lie between them.
 RIFF, WEBP = b"RIFF", b"WEBP"

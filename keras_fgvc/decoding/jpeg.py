@@ -8,8 +8,8 @@ two searches first tell the files that need no walk.
 
 from typing import NamedTuple
 
-from keras_fgvc.decoding.formats import exif
-from keras_fgvc.decoding.formats.binary import contains
+from keras_fgvc.decoding import exif
+from keras_fgvc.decoding.binary import contains
 
 SIGNATURE = b"\xff\xd8\xff"
 # Before the first scan; photographs have 10 to 200. Empty ones cost 4 bytes.

@@ -5,8 +5,8 @@ and 32 bits per pixel, so the rows are taken apart here: 1, 4 and 8 bits with
 a palette; 16, 24 and 32 bits. A compressed BMP is refused in words.
 """
 
-from keras_fgvc.decoding.formats.alpha import on_white
-from keras_fgvc.decoding.formats.binary import number, part
+from keras_fgvc.decoding.alpha import on_white
+from keras_fgvc.decoding.binary import number, part
 
 SIGNATURE = b"BM"
 FILE_HEADER_BYTES = 14

@@ -8,7 +8,7 @@ colour of its palette is painted white, before anything is decoded.
 
 from typing import NamedTuple
 
-from keras_fgvc.decoding.formats.binary import number, part, shared, starts_with
+from keras_fgvc.decoding.binary import number, part, shared, starts_with
 
 SIGNATURE = b"GIF8"
 HEADER_BYTES = 13

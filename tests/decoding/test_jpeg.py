@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_fgvc.data.pipeline import geometry
-from keras_fgvc.decoding.formats import jpeg
+from keras_fgvc.decoding import jpeg
 from keras_fgvc.decoding.images import (
     Encoded,
     decode,
@@ -17,7 +17,7 @@ from keras_fgvc.decoding.images import (
     why_refused,
 )
 from tests.data.image_files import encode, smooth_pixels
-from tests.decoding.formats.test_exif import segment, tiff
+from tests.decoding.test_exif import segment, tiff
 
 EXIF = segment(0xE1, b"Exif\0\0" + tiff(6))
 

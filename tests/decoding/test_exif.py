@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from keras_fgvc.decoding.formats import exif, png, webp
+from keras_fgvc.decoding import exif, png, webp
 from keras_fgvc.decoding.headers import orientation, read_size
 from keras_fgvc.decoding.images import decode
 from tests.data.image_files import encode, smooth_pixels, write

@@ -13,7 +13,7 @@ The rules are those of browsers and of Pillow's `ImageOps.exif_transpose`:
 - An orientation in XMP is ignored, as in browsers. Pillow falls back to it.
 """
 
-from keras_fgvc.decoding.formats.binary import shared, starts_with
+from keras_fgvc.decoding.binary import shared, starts_with
 
 MARK = b"Exif\0\0"
 LITTLE_ENDIAN, BIG_ENDIAN = b"II*\0", b"MM\0*"

@@ -1,8 +1,8 @@
 """PNG: its size, alpha and orientation."""
 
-from keras_fgvc.decoding.formats import exif
-from keras_fgvc.decoding.formats.alpha import on_white
-from keras_fgvc.decoding.formats.binary import contains, number
+from keras_fgvc.decoding import exif
+from keras_fgvc.decoding.alpha import on_white
+from keras_fgvc.decoding.binary import contains, number
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPE_AT = 25
