@@ -2,10 +2,8 @@
 
     python examples/daf.py FOLDER runs/birds
 
-See elope.py for FOLDER. The rows of the paper's Table 3 have the --arguments
-heatmap=false,teacher=false (proposals), teacher=false (heatmap), distill=false
-(teacher) and none (complete): keras-fgvc train --recipe daf-paper ...
-benchmarks/daf_views.py tells how often a part holds a point of the object.
+See elope.py for FOLDER. The paper's Table 3: `keras-fgvc train --arguments`
+heatmap=false,teacher=false or teacher=false or distill=false, or none.
 """
 
 import sys

@@ -232,6 +232,7 @@ def site(tmp_path_factory):
 ATTRIBUTE = re.compile(r'<(\w+)[^>]*?\s(?:src|href)="([^"]+)"')
 
 
+@pytest.mark.slow
 def test_pages_need_no_network(site):
     """Nothing but a link that a reader follows leads outside."""
     for path in site.rglob("*.html"):
@@ -240,6 +241,7 @@ def test_pages_need_no_network(site):
             assert tag == "a" or not outside, f"{path.name}: <{tag}> {target}"
 
 
+@pytest.mark.slow
 def test_links_between_pages_work_from_disk(site):
     ids = {}
     for path in site.rglob("*.html"):
@@ -262,6 +264,7 @@ def check_link(path, link, ids):
         assert target.fragment in ids[there], f"{path}: no place {link}"
 
 
+@pytest.mark.slow
 def test_each_name_has_an_anchor(site):
     for parameter in documented():
         area, name, _ = parameter.values

@@ -19,6 +19,8 @@ import pytest
 from keras_fgvc import data, models, recipes, training
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -119,7 +121,7 @@ def test_fcan_its_views_and_its_table(photos, capsys):
     arguments = {"part_sizes": (1, 2), "crop_size": 16}
     arguments |= {"taps": (8, 8)}
     model = call("fcan.py", "fcan-short", arguments=arguments)
-    assert (model.part_sizes, model.tap) == ((1, 2), 8)
+    assert (model.part_sizes, model.taps) == ((1, 2), (8, 8))
     out = capsys.readouterr().out
     for name in ("whole image", "1x1 cells", "2x2 cells"):
         assert f"{name} alone: top-1" in out

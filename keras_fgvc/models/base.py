@@ -61,12 +61,11 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     - `initial_weights` tells where the backbone's weights came from, `None`
       where nobody said; `training.fit` notes it beside the run.
     - `phases()` returns what the method's training does, by default one
-      phase that trains everything; `begin_stage(name)` makes the model ready
-      for one: what trains, what is minimised.
+      phase that trains everything; `begin_stage(name)` applies one of them.
     - `output_meanings` says what the outputs mean; pictures, evaluation and
       the command line read it.
-    - `threshold_stage` names the stage after which `set_threshold` can be
-      given a better value; `None` for a method without a threshold.
+    - `threshold_stage` names the stage after which `set_threshold` may be
+      called; `None` for a method without a threshold.
 
     Args:
         inputs: Symbolic images `(batch, height, width, 3)`.

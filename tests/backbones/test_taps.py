@@ -79,6 +79,7 @@ def chain(*strides, size=None):
     return keras.Model(images, x, name="chain")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -117,6 +117,7 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="six EfficientNets take minutes to start with JAX",

@@ -8,6 +8,7 @@ import pytest
 from keras_fgvc import data, models, recipes, training
 from tests import tiny
 from tests.eager import eager_steps
+from tests.shared_folders import once
 
 NAMES = ("blue", "green", "red")
 LOAD_SIZE = 40
@@ -16,7 +17,10 @@ LOAD_SIZE = 40
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory):
     """Class folders below train and test; PNG, so that pixels are exact."""
-    root = tmp_path_factory.mktemp("photographs")
+    return once(tmp_path_factory, "photographs", write_photographs)
+
+
+def write_photographs(root):
     for seed, (split, count) in enumerate((("train", 18), ("test", 6))):
         images, labels = tiny.images_and_labels(count, size=47, seed=seed)
         for number, (image, label) in enumerate(
@@ -25,13 +29,19 @@ def photographs(tmp_path_factory):
             path = root / split / NAMES[label] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             keras.utils.save_img(path, image, scale=False)
-    return root
 
 
 @pytest.fixture(scope="session")
 def trained(photographs, tmp_path_factory):
     """The folder of a run: ELoPE, one epoch of each of its stages."""
-    workdir = tmp_path_factory.mktemp("runs") / "colours"
+
+    def make(workdir):
+        train(photographs, workdir)
+
+    return once(tmp_path_factory, "colours", make)
+
+
+def train(photographs, workdir):
     images = data.open_dataset(str(photographs))
     recipe = recipes.get("elope-short").replace(
         image_size=tiny.SIZE, load_size=LOAD_SIZE, batch_size=4
@@ -48,7 +58,6 @@ def trained(photographs, tmp_path_factory):
     )
     with eager_steps():
         training.fit(model, recipe, images, workdir, verbose=0)
-    return workdir
 
 
 @pytest.fixture

@@ -173,6 +173,7 @@ def test_the_console_command_is_installed_and_runs_commands(monkeypatch):
     assert process.stdout.startswith("cub200: 200 classes")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away():
     """As `keras-fgvc predict ... | head -1`: no traceback, exit code 1."""
     reading, writing = os.pipe()

@@ -8,6 +8,7 @@ from keras_fgvc.data import decode_and_resize
 from tests.cli.conftest import LOAD_SIZE, NAMES
 
 
+@pytest.mark.slow
 def test_a_saved_model(trained, tmp_path, photographs, capsys):
     out = tmp_path / "served" / "1"
     words = ["export", f"--workdir={trained}", f"--out={out}", "--top=2"]

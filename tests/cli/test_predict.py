@@ -167,6 +167,7 @@ def copied(saved_model, tmp_path):
     return path, path / "assets.extra" / "outputs.json"
 
 
+@pytest.mark.slow
 def test_a_saved_model_of_before_its_outputs_were_declared(
     copied, photographs, expected, capsys
 ):
@@ -180,6 +181,7 @@ def test_a_saved_model_of_before_its_outputs_were_declared(
     assert "  box " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_saved_model_shows_what_it_declares(
     copied, photographs, expected, capsys
 ):
@@ -196,6 +198,7 @@ def test_a_saved_model_shows_what_it_declares(
     assert {tuple(answer) for answer in answers} == {("path", "top")}
 
 
+@pytest.mark.slow
 def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
     run = training.open_run(trained)
     path = export.export_saved_model(
@@ -218,6 +221,7 @@ def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
     assert len(answer["top"]) == 3
 
 
+@pytest.mark.slow
 def test_other_names_for_a_saved_model(saved_model, mixed, tmp_path, capsys):
     path = tmp_path / "names.txt"
     path.write_text("bleu\nvert\nrouge\n")

@@ -27,6 +27,7 @@ def own_registry(monkeypatch):
         monkeypatch.setattr(registry, name, copy)
 
 
+@pytest.mark.slow
 def test_a_sixth_method_is_trained_evaluated_and_exported(
     photographs, tmp_path, capsys
 ):

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -111,10 +112,12 @@ def test_boxes_that_are_no_crops_are_told(corner, text, capsys):
 
 
 def test_boxes_of_an_untrained_localizer_are_noted(
-    words, fit_is, tmp_path, capsys
+    words, fit_is, tmp_path, monkeypatch, capsys
 ):
     """It cuts out the whole image; the model says which output its box is."""
     fit_is(lambda stages: None)
+    run = types.SimpleNamespace(finished_stages=lambda: [4])
+    monkeypatch.setattr(training, "open_run", lambda workdir: run)
     (tmp_path / "run").mkdir()
     assert main([*words, "--quiet"]) == 0
     assert "note: 100 % of the boxes" in capsys.readouterr().out
@@ -250,6 +253,7 @@ def test_wrong_words_are_told_before_images_are_read(
     assert "/gone" not in err
 
 
+@pytest.mark.slow
 def test_the_threshold_is_chosen_and_each_stage_is_evaluated(
     words, photographs, tmp_path, capsys
 ):
@@ -289,6 +293,7 @@ def test_the_threshold_is_chosen_and_each_stage_is_evaluated(
     assert path.read_bytes() == before  # of the model that lies there
 
 
+@pytest.mark.slow
 def test_more_epochs_on_a_finished_folder(words, tmp_path, capsys):
     words += ["--stages=classifier", "--no-test"]
     assert main(words) == 0

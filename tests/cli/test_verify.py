@@ -26,14 +26,15 @@ def verified(monkeypatch):
     [
         ["evaluate"],
         ["report"],
-        ["train", "--method=elope", "--data=d"],
+        ["train", "--method=elope", "--data=d", "--weights=none"],
     ],
     ids=lambda words: words[0],
 )
 def test_the_option_reaches_the_data(
-    trained, verified, capsys, command, verify
+    trained, verified, tmp_path, capsys, command, verify
 ):
-    words = [*command, f"--workdir={trained}"]
+    workdir = tmp_path / "new" if command[0] == "train" else trained
+    words = [*command, f"--workdir={workdir}"]
     assert main([*words, f"--verify={verify}"] if verify else words) == 1
     assert "far enough" in capsys.readouterr().err
     assert verified == [verify or "full"]

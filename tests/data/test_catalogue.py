@@ -188,6 +188,7 @@ def test_the_attributes_are_those_of_the_builder():
     assert set(CATALOGUE["celeb_a"].variants) == set(features["attributes"])
 
 
+@pytest.mark.slow
 def test_the_table_as_an_example(tmp_path):
     def run(*flags):
         finished = subprocess.run(

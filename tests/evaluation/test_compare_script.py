@@ -16,6 +16,8 @@ from keras_fgvc import data, evaluation, models, recipes, training
 from tests import tiny
 from tests.serving.client import load as load_script
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SIZE = 24
 

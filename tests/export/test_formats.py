@@ -85,6 +85,7 @@ def run(path, images):
     return interpreter.get_signature_runner("serving_default")(image=images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_converts(suffix, name, tmp_path):

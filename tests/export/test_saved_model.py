@@ -108,6 +108,7 @@ def test_wrong_number_of_names(exported, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_parity_is_really_compared(exported, tmp_path, monkeypatch):
     model, _ = exported
     monkeypatch.setattr(export.parity, "TOLERANCE", -1.0)
@@ -247,6 +248,7 @@ def test_baseline(tmp_path):
     assert served(image=images)["top_classes"].shape == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -43,6 +43,7 @@ METHODS = {
 WITHOUT_CHANCE = ("Baseline", "ELoPE", "PainlessAttention")
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.compiled,
     pytest.mark.skipif(
         keras.backend.backend() != "tensorflow",

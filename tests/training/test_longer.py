@@ -126,6 +126,7 @@ def fit_elope(workdir, **epochs):
     training.fit(model, recipe, DATA, workdir, stages=[1, 2], verbose=0)
 
 
+@pytest.mark.slow
 def test_a_stage_that_others_went_on_from(tmp_path, capsys):
     workdir = tmp_path / "run"
     fit_elope(workdir)

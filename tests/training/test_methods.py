@@ -10,6 +10,8 @@ from keras_fgvc import models, recipes, training
 from keras_fgvc.training import files
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 DATA = tiny.labeled_images()
 
 

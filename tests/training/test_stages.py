@@ -118,6 +118,7 @@ def kill_when_exists(workdir, name):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_sigkill_in_stages_1_and_3_changes_nothing(finished, tmp_path):
     """Bit for bit the weights of the run that nothing interrupted."""
     whole, _, logs = finished

@@ -20,6 +20,7 @@ ON_TENSORFLOW = pytest.mark.skipif(
 LIMIT = 600  # seconds, on a machine that is busy
 
 
+@pytest.mark.slow
 @ON_TENSORFLOW
 def test_two_devices_train_as_one(tmp_path):
     names = (
@@ -110,6 +111,7 @@ def kill_in_the_second_epoch(processes, workdir):
         process.communicate()
 
 
+@pytest.mark.slow
 @ON_TENSORFLOW
 @pytest.mark.parametrize("name", ["ELoPE", "Coarse2Fine"])
 def test_two_processes_train_as_one(name, tmp_path):
@@ -143,6 +145,7 @@ def test_errors(monkeypatch):
         training.make_strategy("tpu", tpu="mine")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
 def test_two_devices_train_as_one_on_jax(tmp_path):
     two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}

@@ -97,5 +97,6 @@ def test_where_there_is_nothing_to_choose(model, data, text, tmp_path):
 
 def test_methods_name_a_stage_of_their_own():
     for method in (models.ELoPE, models.Coarse2Fine):
-        assert method.threshold_stage in method.stages
-        assert hasattr(method, "set_threshold")
+        model = method(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8)
+        assert model.threshold_stage in model.stages
+        model.set_threshold(0.4)

@@ -163,6 +163,7 @@ cache(__import__("pathlib").Path(sys.argv[1]), compute=slow).ensure()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_what_was_noted(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path)],

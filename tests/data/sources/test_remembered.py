@@ -346,6 +346,7 @@ def _open_often(path):
         assert sum(open_dataset(path).split_sizes.values()) == 8
 
 
+@pytest.mark.slow
 def test_several_processes_do_not_disturb_each_other(photographs, cache, capfd):
     context = multiprocessing.get_context("spawn")
     with context.Pool(3) as pool:

@@ -301,6 +301,7 @@ def test_the_student_alone(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compiled  # thirty steps
 @NOT_ON_JAX
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")

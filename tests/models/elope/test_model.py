@@ -111,6 +111,7 @@ def test_localizer_starts_as_the_classifiers_first_stage():
     assert equal()
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_localizer_learns_the_mean_activation():
     model = make()
