@@ -236,3 +236,11 @@ def test_no_output_is_known_by_its_name(path):
         return
     found = list(named_outputs(path))
     assert not found, f"{path} names outputs: read `output_meanings`. {found}"
+
+
+@pytest.mark.parametrize(
+    "name", ["elope", "coarse2fine", "painless_attention", "fcan", "daf"]
+)
+def test_scripts_of_the_papers_are_short(name):
+    lines = (PROJECT / "examples" / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= 40

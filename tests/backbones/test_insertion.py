@@ -187,6 +187,7 @@ def test_a_model_that_contains_it_saves_loads_and_clones(tmp_path):
     assert sorted(frozen) == [False] * 3 + [True] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="export is TensorFlow's"
 )

@@ -37,6 +37,7 @@ def pixels():
     return generator.uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "options"),
     [

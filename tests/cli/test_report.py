@@ -55,6 +55,7 @@ def test_the_command_that_writes_the_report_again(workdir):
     assert vars(make_parser().parse_args(command[1:])) == vars(options)
 
 
+@pytest.mark.slow
 def test_mistakes_where_there_are_any(workdir, capsys):
     words = ["report", f"--workdir={workdir}", "--num-mistakes=1"]
     assert main([*words, "--num-images=1"]) == 0

@@ -58,6 +58,7 @@ def test_bytes_of_mixed_sizes_are_read_as_in_training(exported):
         np.testing.assert_allclose(served[name], expected[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_process_with_tensorflow_alone(exported, tmp_path):
     model, path = exported
     images, _ = tiny.images_and_labels(size=40)
@@ -150,6 +151,7 @@ def test_each_bad_row_has_its_error_and_harms_no_other(exported):
     )
 
 
+@pytest.mark.slow
 def test_in_a_session_as_tf_serving_runs_it(exported):
     """The classic C++ loader runs graphs in sessions, not functions."""
     model, path = exported
@@ -209,6 +211,7 @@ def test_uint8_pixels(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_is_served_as_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

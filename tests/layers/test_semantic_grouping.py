@@ -85,6 +85,7 @@ def test_symbolic_loss():
     assert [tuple(x.shape) for x in found] == [(2, 3, 5, 6), (2,)]
 
 
+@pytest.mark.slow
 def test_its_own_loss_makes_the_groups():
     layer = SemanticGrouping(2, filters=6, grouping_weight=1.0)
     model = keras.Sequential([keras.Input((3, 5, 7)), layer])

@@ -111,6 +111,7 @@ def test_data_that_was_moved(trained, photographs, tmp_path):
     training.open_run(workdir).open_data()
 
 
+@pytest.mark.slow
 def test_where_the_data_lie_now_is_noted(trained, photographs, tmp_path):
     workdir = shutil.copytree(trained[0], tmp_path / "run")
     moved = shutil.copytree(photographs, tmp_path / "elsewhere")

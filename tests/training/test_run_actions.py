@@ -68,6 +68,7 @@ def test_explains_what_can_be_read(run, photographs, tmp_path):
         run.explain([good] * 61, picture)
 
 
+@pytest.mark.slow
 def test_reports_and_exports(unfinished, monkeypatch):
     page = unfinished.report(num_images=1, num_mistakes=0, unfinished=True)
     assert page == unfinished.workdir / "report.html"

@@ -42,6 +42,7 @@ def saved(workdir):
     return keras.saving.load_model(workdir / "model.keras")
 
 
+@pytest.mark.slow
 def test_it_goes_from_one_call_to_the_next(tmp_path, capsys):
     fit(tmp_path, ["classifier"])
     assert not list(tmp_path.glob("*/threshold.json"))

@@ -64,6 +64,7 @@ def test_outputs():
     assert outputs["heatmap"].max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "terms", "missing"),
     [

@@ -78,6 +78,7 @@ def test_with_the_attention_gated_away_it_is_the_baseline():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("mix", ["probabilities", "logits"])
 def test_learns_and_moves_all_but_the_frozen_statistics(mix):
