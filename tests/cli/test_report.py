@@ -3,6 +3,8 @@ import re
 import shlex
 import types
 
+import pytest
+
 from keras_fgvc import recipes
 from keras_fgvc.cli import main
 from keras_fgvc.cli.parser import make_parser
