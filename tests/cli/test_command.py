@@ -10,6 +10,7 @@ import pytest
 import keras_fgvc
 from keras_fgvc.cli import command, main
 from keras_fgvc.cli.messages import UsageError, in_flags
+from keras_fgvc_command import less_noise
 
 ROOT = pathlib.Path(keras_fgvc.__file__).parent.parent
 
@@ -171,6 +172,34 @@ def test_the_console_command_is_installed_and_runs_commands(monkeypatch):
     process = as_process("-c", code, "datasets", "--name=cub200")
     assert process.returncode == 0, process.stderr
     assert process.stdout.startswith("cub200: 200 classes")
+    assert process.stderr == ""  # nothing of what TensorFlow writes
+
+
+def test_warnings_are_no_noise(capfd):
+    """Only what libraries write while they load is dropped, not in between."""
+    noise = "I0000 00:00:1 1 port.cc:153] oneDNN custom operations are on.\n"
+    about = "WARNING: All log messages before absl::InitializeLog() is called\n"
+    error = "E0000 00:00:1 1 cuda.cc:1] no device\n"
+
+    def write(text):
+        os.write(2, text.encode())
+
+    write(noise)
+    with less_noise():
+        write(about + noise + error)
+        print("a warning", file=sys.__stderr__)
+    write(noise)
+    assert capfd.readouterr().err == f"{noise}{error}a warning\n{noise}"
+
+
+def test_noise_is_dropped_before_an_error(capfd):
+    def load():
+        os.write(2, b"I0000 x\nwhy\n")
+        raise ImportError
+
+    with pytest.raises(ImportError), less_noise():
+        load()
+    assert capfd.readouterr().err == "why\n"
 
 
 @pytest.mark.slow
