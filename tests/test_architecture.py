@@ -18,6 +18,7 @@ LEVELS = {
     "_checks": -1,
     "_extras": -1,
     "_files": -1,
+    "_renamed": -1,
     "_replicas": -1,
     "ops": 0,
     "losses": 1,
@@ -38,6 +39,8 @@ LEVELS = {
 }
 # The storeys of data/; all that comes to a name of a data set is in builders.
 DATA_LEVELS = {
+    "headers": 1,
+    "images": 1,
     "sources": 2,
     "pipeline": 3,
     "dataset": 4,

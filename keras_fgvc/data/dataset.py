@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 
 from keras_fgvc._checks import check_choice, check_labels
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
 from keras_fgvc.data.sources.arrays import ArraySource, read_into_memory
@@ -190,6 +191,7 @@ class LabeledImages:
         check_choice("split", split, tuple(self.splits))
         return self.splits[split]
 
+    @takes_old_names(image_size="load_size")
     def batches(
         self,
         split: str,
@@ -255,6 +257,7 @@ class LabeledImages:
             share=share,
         )
 
+    @takes_old_names(image_size="load_size")
     def in_memory(self, load_size) -> "LabeledImages":
         """The same data set, decoded and resized once and kept in memory.
 

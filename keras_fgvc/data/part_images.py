@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from keras_fgvc._checks import check_choice
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.dataset import LabeledImages
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
@@ -83,6 +84,7 @@ class PartImages:
         check_choice("split", split, tuple(self.boxes))
         return np.asarray(self.images.subset(split).labels, np.int32)
 
+    @takes_old_names(image_size="load_size")
     def batches(
         self,
         split: str,

@@ -30,6 +30,7 @@ TensorFlow is imported where it is used.
 
 from typing import NamedTuple
 
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.decoding import jpeg
 from keras_fgvc.decoding.binary import shared
 from keras_fgvc.decoding.choices import (
@@ -171,6 +172,7 @@ def resize(image, load_size):
     return resized if image.shape.rank == 4 else resized[0]
 
 
+@takes_old_names(image_size="load_size")
 def decode_and_resize(
     encoded, load_size, *, max_pixels: int = MAX_PIXELS, kinds=KINDS
 ):

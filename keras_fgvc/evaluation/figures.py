@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.evaluation.calibration import (
     calibration_error,
     negative_log_likelihood,
@@ -70,6 +71,7 @@ class Evaluation:
         return without_nan(dataclasses.asdict(self))
 
 
+@takes_old_names(image_size="load_size")
 def evaluate(
     model,
     data,

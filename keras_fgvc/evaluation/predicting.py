@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.models.declaration import (
     check_meanings,
@@ -18,6 +19,7 @@ THRESHOLD = 0.3  # of a model that has none of its own
 SECONDS = 1.0  # between two states of the bar
 
 
+@takes_old_names(image_size="load_size")
 def predict(
     model,
     data,

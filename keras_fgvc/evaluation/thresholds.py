@@ -1,9 +1,11 @@
 """The threshold that a heat map is cut at."""
 
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.metrics import MaxBoxAccuracy
 from keras_fgvc.models.declaration import meanings_of, object_map
 
 
+@takes_old_names(image_size="load_size")
 def best_threshold(
     model,
     data,

@@ -6,6 +6,7 @@ import zipfile
 
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
@@ -16,6 +17,7 @@ from keras_fgvc.export.targets import (
 SUFFIX = ".tflite"
 
 
+@takes_old_names(image_size="load_size")
 def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as a LiteRT file, for phones.
 

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
@@ -17,6 +18,7 @@ OPSET = 18
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
+@takes_old_names(image_size="load_size")
 def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
     """Writes a model's whole prediction as an ONNX file.
 

@@ -8,6 +8,7 @@ import shutil
 import keras
 
 from keras_fgvc._checks import check_choice, check_positive_int
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.encoded_images import read_images
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import check_target, partial_path
@@ -21,6 +22,7 @@ CLASS_NAMES = f"{EXTRA}/class_names.txt"
 MEANINGS = f"{EXTRA}/outputs.json"
 
 
+@takes_old_names(image_size="load_size")
 def export_saved_model(
     model,
     path,

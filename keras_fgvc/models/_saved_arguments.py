@@ -11,6 +11,8 @@ import inspect
 
 import keras
 
+from keras_fgvc._renamed import warn_of_name
+
 # `num_classes` the base keeps. A saved file brings its own weights: the file
 # that they once came from may be gone when it is loaded.
 NOT_KEPT = ("num_classes", "weights")
@@ -29,6 +31,7 @@ def keeps_arguments(init):
 
     @functools.wraps(init)
     def wrapper(self, *args, **kwargs):
+        kwargs = _renamed(type(self), kwargs)
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError:
@@ -112,6 +115,16 @@ class SavedArguments:
             Dict of the same values by the names of this version.
         """
         return config
+
+
+def _renamed(cls, kwargs):
+    """Arguments by their names of today; warns of older ones."""
+    renamed = cls._with_new_names(dict(kwargs))
+    old = [name for name in kwargs if name not in renamed]
+    new = [name for name in renamed if name not in kwargs]
+    if old:
+        warn_of_name(cls.__name__, ", ".join(old), ", ".join(new))
+    return renamed
 
 
 def _split(bound):

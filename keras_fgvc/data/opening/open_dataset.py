@@ -8,6 +8,7 @@ from keras_fgvc._checks import (
     check_in_range,
     check_positive_int,
 )
+from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.builders.catalogue import (
     available,
     find_entry,
@@ -127,6 +128,7 @@ def open_dataset(
     )
 
 
+@takes_old_names(image_size="load_size")
 def load(
     name_or_folder: str,
     split: str,

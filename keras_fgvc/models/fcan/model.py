@@ -229,8 +229,9 @@ class FCAN(FineGrainedModel):
     @classmethod
     def _with_new_names(cls, config):
         """Files from before 0.9 say `tap`, `classifier_tap` for `taps`."""
-        if "classifier_tap" in config:
-            config["taps"] = (config.pop("tap"), config.pop("classifier_tap"))
+        if "tap" in config or "classifier_tap" in config:
+            old = [config.pop(n, 32) for n in ("tap", "classifier_tap")]
+            config["taps"] = tuple(old)
         return config
 
     def loss_terms(self, labels, outputs, training):
