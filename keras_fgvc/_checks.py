@@ -5,6 +5,7 @@ Each check names the argument, says what was expected and what came. A
 """
 
 import numbers
+import unicodedata
 
 import keras
 import numpy as np
@@ -98,6 +99,33 @@ def check_channels_last() -> None:
             "keras_fgvc works on channels-last images only. Received: the "
             'global image data format "channels_first". Call '
             'keras.config.set_image_data_format("channels_last") first.'
+        )
+
+
+def check_class_names(class_names) -> None:
+    """Raises unless names of classes can stand in a file of one per line."""
+    is_list = isinstance(class_names, (list, tuple, np.ndarray))
+    if not is_list or not all(isinstance(name, str) for name in class_names):
+        raise TypeError(
+            "`class_names` must be a list of texts in the order of the "
+            f"labels. Received: class_names={class_names!r}. Of a dict from "
+            "label to name take [names[i] for i in range(len(names))]."
+        )
+    seen = set()
+    for label, name in enumerate(class_names):
+        kinds = {unicodedata.category(character) for character in name}
+        if not name.strip():
+            problem = "is empty"
+        elif kinds & {"Cc", "Zl", "Zp"}:
+            problem = "holds a line break or another control character"
+        elif name in seen:
+            problem = "occurs twice"
+        else:
+            seen.add(name)
+            continue
+        raise ValueError(
+            "`class_names` must be names that tell classes apart, one per "
+            f"line. Received: {name!r} for label {label}, which {problem}."
         )
 
 

@@ -24,6 +24,31 @@ def test_a_size_is_a_side_or_a_pair(value, size):
 
 
 @pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        ({0: "cat", 1: "dog"}, TypeError, r"a list of texts.*\[names\[i\]"),
+        ("cat", TypeError, "a list of texts"),
+        ((0, 1), TypeError, "a list of texts"),
+        ((b"cat", b"dog"), TypeError, "a list of texts"),
+        (("cat", ""), ValueError, "'' for label 1, which is empty"),
+        (("  ", "dog"), ValueError, "label 0, which is empty"),
+        (("cat", "dog", "cat"), ValueError, "'cat' for label 2.*twice"),
+        (("a\nb", "dog"), ValueError, r"'a\\nb' for label 0.*line break"),
+        (("\x1b[31m", "dog"), ValueError, "control character"),
+        (("a\u2028b", "dog"), ValueError, "line break"),
+    ],
+)
+def test_names_that_are_no_names_of_classes(names, error, message):
+    with pytest.raises(error, match=message):
+        _checks.check_class_names(names)
+
+
+def test_names_of_classes_may_be_of_any_language():
+    _checks.check_class_names(["Kohlmeise", "大山雀", "great tit", "a/b"])
+    _checks.check_class_names(np.array(["cat", "dog"]))
+
+
+@pytest.mark.parametrize(
     ("error", "call", "message"),
     [
         (

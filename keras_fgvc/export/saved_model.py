@@ -83,8 +83,10 @@ def export_saved_model(
 
     Raises:
         ValueError: If the backend is not TensorFlow, the path exists, the
-            number of names is not the number of classes, or an output does
-            not have the batch as its first axis.
+            number of names is not the number of classes, a name is empty,
+            repeated or holds control characters, or an output does not have
+            the batch as its first axis.
+        TypeError: If `class_names` is no list of texts.
         RuntimeError: If the written model gives other numbers.
 
     Example: `examples/quickstart.py`.

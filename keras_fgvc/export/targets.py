@@ -4,13 +4,17 @@ import pathlib
 
 import keras
 
+from keras_fgvc._checks import check_class_names
+
 
 def check_target(model, path, class_names) -> pathlib.Path:
     """The path, once the model can be written there under these names.
 
     Raises:
-        ValueError: If the backend is not TensorFlow, the path exists, or the
-            number of names is not the number of classes.
+        ValueError: If the backend is not TensorFlow, the path exists, the
+            number of names is not the number of classes, or names are empty,
+            repeated or hold control characters.
+        TypeError: If the names are no list of texts.
     """
     path = pathlib.Path(path)
     if keras.backend.backend() != "tensorflow":
@@ -25,6 +29,7 @@ def check_target(model, path, class_names) -> pathlib.Path:
             f"{path} exists already. Give the next version's number, as "
             "TF Serving expects, or remove it."
         )
+    check_class_names(class_names)
     if len(class_names) != model.num_classes:
         raise ValueError(
             f"`class_names` must name the model's {model.num_classes} "
