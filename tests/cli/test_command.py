@@ -152,6 +152,7 @@ def as_process(*words, **options):
     )
 
 
+@pytest.mark.slow
 def test_as_a_module():
     process = as_process("-m", "keras_fgvc", "datasets", "--name=nope")
     assert process.returncode == 1

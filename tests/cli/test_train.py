@@ -57,6 +57,7 @@ def fit_is(monkeypatch):
     return replace
 
 
+@pytest.mark.slow
 def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
     workdir = tmp_path / "run"
     assert main([*words, "--stages=classifier"]) == 0
