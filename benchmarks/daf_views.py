@@ -19,9 +19,9 @@ import pathlib
 import keras
 import numpy as np
 from absl import app, flags
-from samples import collect, open_finished, sample_images
+from samples import collect, open_finished, sample_images, save_cells
 
-from keras_fgvc import layers, visualization
+from keras_fgvc import layers
 from keras_fgvc.ops import saliency_map
 
 FLAGS = flags.FLAGS
@@ -123,17 +123,7 @@ def show_parts(model, images, size):
         cells.append((mask, "saliency map", None, None))
         for part, view in enumerate(views[image], start=1):
             cells.append((view, f"view of part {part}", None, None))
-    pictures, titles, maps, drawn = zip(*cells, strict=True)
-    path = pathlib.Path(FLAGS.workdir) / "parts.png"
-    visualization.save_grid(
-        path,
-        pictures,
-        titles=titles,
-        heatmaps=maps,
-        boxes=drawn,
-        columns=len(cells) // len(pixels),
-    )
-    print(f"picture: {path}")
+    save_cells("parts.png", cells, len(cells) // len(pixels))
 
 
 if __name__ == "__main__":

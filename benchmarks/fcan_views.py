@@ -9,14 +9,11 @@ means, and draws W/glimpses.png: test images with their regions, and each score
 map beside the region chosen by it.
 """
 
-import pathlib
-
 import keras
 import numpy as np
 from absl import app, flags
-from samples import collect, open_finished, sample_images
+from samples import collect, open_finished, sample_images, save_cells
 
-from keras_fgvc import visualization
 from keras_fgvc.ops import crop_and_resize
 
 FLAGS = flags.FLAGS
@@ -91,17 +88,7 @@ def show_glimpses(model, images, size):
                 heatmap = scores[image, ..., part]
                 cells.append((photograph, f"scores, {name}", heatmap, None))
             cells.append((crops[image, part], f"region, {name}", None, None))
-    pictures, titles, maps, boxes = zip(*cells, strict=True)
-    path = pathlib.Path(FLAGS.workdir) / "glimpses.png"
-    visualization.save_grid(
-        path,
-        pictures,
-        titles=titles,
-        heatmaps=maps,
-        boxes=boxes,
-        columns=len(cells) // len(pixels),
-    )
-    print(f"picture: {path}")
+    save_cells("glimpses.png", cells, len(cells) // len(pixels))
 
 
 if __name__ == "__main__":

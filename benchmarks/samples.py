@@ -1,9 +1,11 @@
 """A finished run and some of its test images, for tables and pictures."""
 
+import pathlib
+
 import numpy as np
 from absl import flags
 
-from keras_fgvc import evaluation, training
+from keras_fgvc import evaluation, training, visualization
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Of the training.", required=True)
@@ -20,7 +22,7 @@ def open_finished():
 
 
 def collect(run, model, images, read):
-    """What a function of pixels and outputs reads from each test batch."""
+    """Returns what a function of pixels and outputs reads per batch."""
     found = []
     evaluation.predict(
         model,
@@ -29,6 +31,21 @@ def collect(run, model, images, read):
         on_batch=lambda pixels, outputs: found.append(read(pixels, outputs)),
     )
     return found
+
+
+def save_cells(name, cells, columns):
+    """Draws cells (picture, title, heat map, boxes) as a grid in --workdir."""
+    pictures, titles, maps, boxes = zip(*cells, strict=True)
+    path = pathlib.Path(FLAGS.workdir) / name
+    visualization.save_grid(
+        path,
+        pictures,
+        titles=titles,
+        heatmaps=maps,
+        boxes=boxes,
+        columns=columns,
+    )
+    print(f"picture: {path}")
 
 
 def sample_images(images, size, count):

@@ -2,7 +2,7 @@
 
 Compiling takes seconds where the steps of a test take milliseconds.
 
-    python -m tests.eager examples/elope.py --data=...
+    python -m tests.eager benchmarks/daf_views.py --workdir=...
 
 runs a script so.
 """

@@ -1,4 +1,4 @@
-"""What trains and what does not: batch normalisation is the trap.
+"""Freezes and releases layers; batch normalisation is the trap.
 
 `layer(x, training=False)` inside a functional graph does not freeze batch
 normalisation in `fit`, because the outer call's `training=True` wins. Only

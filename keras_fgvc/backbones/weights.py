@@ -100,7 +100,7 @@ def _weighted_layers(model: keras.Model, path: tuple = ()) -> list:
 
 
 def _has_own_weights(model: keras.Model) -> bool:
-    """Whether a subclass added weights beside those of its layers."""
+    """Tells whether a subclass added weights beside its layers' own."""
     inner = {id(w) for layer in model.layers for w in layer.weights}
     return any(id(weight) not in inner for weight in model.weights)
 

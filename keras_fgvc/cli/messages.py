@@ -1,4 +1,4 @@
-"""What goes to standard error, and the error of a wrong command line."""
+"""Messages on standard error, and the error of a wrong command line."""
 
 import re
 import sys

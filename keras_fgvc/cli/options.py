@@ -110,7 +110,7 @@ class Options:
         self.flag("--unfinished", "use a model with stages untrained")
 
     def common(self):
-        """What every command has."""
+        """Adds the options that every command has."""
         text = "Python file with a method of your own"
         self.option("--register", text)
         self.flag("--debug", "show the whole traceback of an error")

@@ -1,4 +1,4 @@
-"""What `train` refuses before it reads any image."""
+"""Refuses wrong options of `train` before any image is read."""
 
 import pathlib
 

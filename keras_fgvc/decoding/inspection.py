@@ -1,4 +1,4 @@
-"""What an encoded image declares, read inside a graph before any pixel.
+"""Reads inside a graph what an image file declares, before any pixel.
 
 A file of a hundred bytes can declare 60,000 x 60,000 pixels, for which a
 decoder would take 10 GB. Training, evaluation and the served model all ask
@@ -20,7 +20,7 @@ KINDS = tuple(FORMATS)
 
 
 class Header(NamedTuple):
-    """What the header of an image says.
+    """Facts of the header of an image.
 
     Args:
         size: int64 tensor `(height, width)` of the pixels as stored.

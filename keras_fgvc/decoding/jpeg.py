@@ -36,7 +36,7 @@ SEQUENTIAL_CODES = (0xC0, 0xC1)
 
 
 class Segments(NamedTuple):
-    """What a walk over the segments finds; int32 positions, -1 for none."""
+    """Findings of a walk over the segments: int32 positions or -1."""
 
     end: object
     exif: object

@@ -1,4 +1,4 @@
-"""What was written must give the model's own numbers."""
+"""Compares the answers of a written file with the model's own."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What every format asks of the model and of the place it is written to."""
+"""Checks the model, the names and the path before a file is written."""
 
 import pathlib
 
@@ -39,7 +39,7 @@ def check_target(model, path, class_names) -> pathlib.Path:
 
 
 def partial_path(path) -> pathlib.Path:
-    """Where a file or folder is written before it takes its place.
+    """Returns the path that is written to before it takes its place.
 
     A server must never see half a model. The name is no version number, so
     TF Serving does not load it.

@@ -1,4 +1,4 @@
-"""What the five methods share: losses by name, metrics, phases, config.
+"""Base of all methods: losses by name, metrics, phases, config.
 
 A method builds a functional graph from raw images to a dict of named outputs
 and says in `loss_terms` what it minimises; the standard `fit`, `evaluate`,
@@ -169,7 +169,7 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
             enter(self, first_phase(self))
 
     def head_variables(self) -> list:
-        """What trains behind the backbones.
+        """Returns the variables that train behind the backbones.
 
         A recipe may let it learn faster; see `recipes.Stage.head_rate`.
         """

@@ -1,4 +1,4 @@
-"""What a model's outputs mean, declared once by the model.
+"""Meanings of a model's outputs, declared once by the model.
 
 A method names its outputs as its paper does. Evaluation, pictures, reports,
 exports and the command line read the declaration, `model.output_meanings`, a

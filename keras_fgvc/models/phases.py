@@ -19,7 +19,7 @@ def images(model, stage, data, *, folder, load_size):
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """What a method does in one stage of a recipe.
+    """One stage of a method: what trains, and what is minimised.
 
     A recipe's stage has the numbers (epochs, learning rate), the phase of the
     same name has what is trained. `FineGrainedModel.phases` returns the

@@ -1,4 +1,4 @@
-"""What a stage writes: logs, backups and the best weights, always whole."""
+"""Writes a stage's logs, backups and best weights, always whole."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""Whether a run may be trained for other numbers of epochs than before."""
+"""Decides whether a run may be trained for other numbers of epochs."""
 
 from keras_fgvc.training.files import epochs_done
 

@@ -112,7 +112,7 @@ _MAKERS = {"mirrored": _mirrored, "multiworker": _multi_worker, "tpu": _tpu}
 
 
 def is_chief(strategy) -> bool:
-    """Whether this process is the one that writes files and judges.
+    """Tells whether this process writes files and judges.
 
     Args:
         strategy: From `make_strategy`.
@@ -143,12 +143,12 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes files and shows progress."""
+        """Tells whether this process writes files and shows progress."""
         return self.number == 0
 
     @property
     def number(self) -> int:
-        """Of this process; the chief has 0."""
+        """Returns the number of this process; the chief has 0."""
         if not self.is_multi_worker:
             return 0
         resolver = self.strategy.cluster_resolver
@@ -173,7 +173,7 @@ class Workers:
                 )
 
     def scope(self):
-        """Where variables have to be made and loaded, by all at once."""
+        """Returns the scope in which all make and load variables at once."""
         if self.strategy is None:
             return contextlib.nullcontext()
         return self.strategy.scope()
@@ -187,7 +187,7 @@ class Workers:
             self.strategy.reduce("SUM", one, axis=None)
 
     def num_batches(self, count: int, batch_size: int) -> int | None:
-        """How many steps go once through `count` images, none left out.
+        """Counts the steps that go once through all of `count` images.
 
         None for one replica: its batches have an end.
         """

@@ -1,4 +1,4 @@
-"""What a model saw in each image, in one form for every method."""
+"""Explains what a model saw in each image, alike for every method."""
 
 import dataclasses
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class TopClass(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What a model made of one image.
+    """Explanation of one image by a model.
 
     Args:
         top: The most probable classes, `TopClass` each, best first.
@@ -117,7 +117,7 @@ def explain(
 
 
 def member_bars(explanation, label):
-    """What each member says, as texts and bars.
+    """Returns each member's answer, as texts and bars.
 
     Args:
         explanation: An `Explanation`.

@@ -1,4 +1,4 @@
-"""What the builders have in common: images that lists name, one label each."""
+"""Base of builders whose lists name images with one label each."""
 
 from typing import NamedTuple
 

@@ -71,7 +71,7 @@ def find_entry(name: str) -> CatalogueEntry | None:
 
 
 def is_on_disk(entry: CatalogueEntry, data_dir: str | None) -> bool:
-    """Whether it can be opened without a download."""
+    """Tells whether a data set can be opened without a download."""
     if entry.origin == GENERATED:
         return entry.builder is None or find_file(data_dir) is not None
     return is_prepared(entry, data_dir)
@@ -104,7 +104,7 @@ def _open_cluttered_digits(data_dir, seed):
 
 
 def _open_cluttered_mnist(data_dir, seed):
-    """As many scenes as MNIST has digits, less those for validation."""
+    """Makes a scene per digit of MNIST, less those for validation."""
     digits = load_mnist(data_dir=data_dir)
     data = cluttered_digits(50_000, 10_000, 10_000, seed=seed, digits=digits)
     return dataclasses.replace(

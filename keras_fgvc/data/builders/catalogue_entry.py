@@ -1,4 +1,4 @@
-"""What is known of a data set before it is on disk."""
+"""Facts about a data set that are known before it is on disk."""
 
 import dataclasses
 

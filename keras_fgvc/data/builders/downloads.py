@@ -1,4 +1,4 @@
-"""Whether a data set can be downloaded, found out within seconds.
+"""Finds out within seconds whether a data set can be downloaded.
 
 TensorFlow Datasets tries an address again and again, for more than three
 minutes where there is no network, and then says nothing of a way out. Asking
@@ -41,7 +41,7 @@ def check_downloads(name: str, urls, manual_dir, note: str = "") -> None:
 
 
 def by_hand(urls, manual_dir) -> str:
-    """What to download by hand and where to put it; arguments as above."""
+    """Says what to download by hand and where to put it; see above."""
     listed = "\n".join(
         f"  {file} from {addresses[0]}" for file, addresses in urls.items()
     )
@@ -80,7 +80,7 @@ def files_to_download(builder, urls, manual_dir) -> dict[str, list[str]]:
 
 
 def _cache_places(builder, url, checksum) -> list[str]:
-    """Where TensorFlow Datasets looks for what it downloaded before."""
+    """Returns the paths where TensorFlow Datasets may keep a download."""
     from tensorflow_datasets.core.download import resource
 
     folder = os.path.join(builder.data_dir_root, "downloads")
@@ -96,7 +96,7 @@ def _last_part(url: str) -> str:
 
 
 def _problem(url: str) -> str | None:
-    """What is wrong with an address, or None.
+    """Returns what is wrong with an address, or None.
 
     The look-up of a host's name has no time limit of its own.
     """

@@ -78,7 +78,7 @@ def _save(path, key, found) -> None:
 
 
 def _load(path, key, files) -> dict[str, Indexed] | None:
-    """None where there is no index, or another one, or half a one."""
+    """Returns None if the index is missing, stale or corrupt."""
     try:
         # NumPy leaves a file open that is no archive.
         with open(path, "rb") as file, np.load(file) as stored:

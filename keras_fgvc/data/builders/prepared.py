@@ -91,7 +91,7 @@ def open_tfds(
 
 
 def is_prepared(entry, data_dir: str | None = None) -> bool:
-    """Whether it is on disk, in the version that would be opened.
+    """Tells whether the version that would be opened is on disk.
 
     Where there is no version of it, tensorflow_datasets is not imported.
     """
@@ -165,7 +165,7 @@ def _to_examples(indexed, split: str, log) -> Examples:
 
 
 def _are_good(indexed, split, log):
-    """Whether each box is one; TFDS sees to it that they are in 0..1."""
+    """Tells whether each box has an area; TFDS keeps boxes in 0..1."""
     boxes, records = indexed.boxes, indexed.records
     is_good = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
     for i in np.flatnonzero(~is_good):

@@ -1,4 +1,4 @@
-"""What the records of a data set of TensorFlow Datasets hold.
+"""Reads labels and boxes out of the records of TensorFlow Datasets.
 
 Of each record the place of its encoded image, its label and its box are looked
 up; the pixels themselves are not read.
@@ -24,7 +24,7 @@ LONG = 50_000  # More records than this take a while.
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Which features of a record are the image, its label and its box.
+    """Names the features of a record: the image, its label and its box.
 
     Args:
         label: Name of the feature with the number of the class; or a tuple

@@ -1,4 +1,4 @@
-"""Where the features of a serialized `tf.train.Example` lie.
+"""Locates the features of a serialized `tf.train.Example`.
 
 To know the label of a photograph, parsing a record would read all of its
 pixels too. Walking along the record and stepping over what is not wanted

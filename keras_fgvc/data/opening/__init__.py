@@ -1,1 +1,1 @@
-"""From a name, a folder or a CSV to a data set."""
+"""Opens a data set from a name, a folder or a CSV."""

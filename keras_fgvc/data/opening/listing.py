@@ -44,7 +44,7 @@ def read_class_folders(root: str, log) -> list[Row]:
 
 
 def _has_splits(root) -> bool:
-    """Whether `train` is a split: among vehicles it is one of the classes."""
+    """Tells whether `train` is a split: of vehicles it is a class."""
     splits = {_split_of(folder): folder for folder in _folders(root)}
     if "train" not in splits:
         return False

@@ -1,1 +1,1 @@
-"""From examples to batches: read, augmented, shared out."""
+"""Reads examples, augments them and shares out batches."""

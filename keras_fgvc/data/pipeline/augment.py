@@ -138,7 +138,7 @@ class Augmentation:
 
     @property
     def changes_colours(self) -> bool:
-        """Whether a colour option is on."""
+        """Tells whether a colour option is on."""
         strengths = (self.brightness, self.contrast, self.saturation)
         return any(strengths) or self.lighting > 0
 

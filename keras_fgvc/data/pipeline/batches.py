@@ -58,7 +58,7 @@ def make_batches(
 
 @dataclasses.dataclass(frozen=True)
 class Epochs:
-    """Which of `count` examples come when; `LabeledImages.batches` has more.
+    """Orders `count` examples in epochs; see `LabeledImages.batches`.
 
     Raises:
         ValueError: No batch can be made; `epochs` is no range of numbers, or

@@ -1,4 +1,4 @@
-"""Where an image and its boxes go: normalised, cut, mirrored, turned.
+"""Moves an image and its boxes: normalises, cuts, mirrors, turns.
 
 A crop that is not turned needs no map of each pixel: it is cut out of the
 image as it is stored, and only what was cut out is resized, once. Against
@@ -22,7 +22,7 @@ FILL_MODES = {"reflect": "REFLECT", "nearest": "NEAREST"}
 
 @dataclasses.dataclass(frozen=True)
 class AffineMap:
-    """From output to input coordinates; `matrix` (2, 2), centres (2,)."""
+    """Maps output to input coordinates; `matrix` (2, 2), centres (2,)."""
 
     matrix: object
     source_centre: object

@@ -58,7 +58,7 @@ class Share:
         return self.num_workers * self.replicas
 
     def num_batches(self, count: int, batch_size: int, drops: bool) -> int:
-        """How many batches `count` images make; as `parts`."""
+        """Counts the batches that `count` images make; as `parts`."""
         self._check(count, batch_size, drops)
         if drops:
             return count // batch_size

@@ -1,1 +1,1 @@
-"""Where images are kept: in files, in memory, in TFRecord files."""
+"""Images kept in files, in memory or in TFRecord files."""

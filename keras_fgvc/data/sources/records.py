@@ -31,7 +31,7 @@ HEADER, FOOTER = 12, 4  # bytes before and behind the content of a record
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """Where records with images lie: image i in `files[file_index[i]]`.
+    """Places of records with images: image i in `files[file_index[i]]`.
 
     Each is a serialized `tf.train.Example` with the encoded image as its
     feature "image".

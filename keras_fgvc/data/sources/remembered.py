@@ -1,4 +1,4 @@
-"""What a full check found in image files, kept from one opening to the next.
+"""Keeps what a full check found in image files for the next opening.
 
 There is one JSON file per folder of images, in a cache folder of the user: a
 data folder may be read-only, and a data set is opened before there is a work
@@ -23,7 +23,7 @@ KEY = {"format": 1, "check": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a check found in one image file.
+    """Findings of a check in one image file.
 
     Args:
         size: (height, width) of the upright image, or None if it is unusable.

@@ -1,4 +1,4 @@
-"""What was left out or noticed while a data set was opened."""
+"""Collects what was left out or noticed while a data set was opened."""
 
 import collections
 import dataclasses
@@ -26,7 +26,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `open_dataset` left out and what it noticed.
+    """Problems that `open_dataset` left out, and its notes.
 
     Args:
         left_out: Tuple of `Problem`, each with `path`, `kind`, `reason`.

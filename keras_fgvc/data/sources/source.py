@@ -1,4 +1,4 @@
-"""What images of one split must be able to do, wherever they are kept.
+"""Protocol of the images of one split, wherever they are kept.
 
 Also the texts that name images: they cover each kind of source in its own way.
 """
@@ -50,13 +50,13 @@ def decoded(read_encoded, kinds=KINDS):
 
 
 def are_others(ours: str, theirs: str) -> bool:
-    """Whether two identities are of one kind and of different images."""
+    """Tells whether two identities of one kind name different images."""
     kinds = [text.rpartition(" ")[0] for text in (ours, theirs)]
     return kinds[0] == kinds[1] and ours != theirs
 
 
 def fingerprint(data) -> str:
-    """What a data set holds, as a short text to compare with a later one.
+    """Condenses what a data set holds to a text that can be compared.
 
     It covers the names of the classes and, for each split, its name, its
     labels and its images, all in their order: an image file with its path,

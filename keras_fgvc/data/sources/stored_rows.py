@@ -98,7 +98,7 @@ class StoredRows:
 
 
 def read_key(folder) -> dict:
-    """What cache.json says; nothing where there is none.
+    """Reads cache.json; returns an empty dict where there is none.
 
     Raises:
         ValueError: The file is somebody else's.

@@ -55,7 +55,7 @@ def head(num_classes, name):
 
 
 def make_upsampler(attention, image_size):
-    """From the cells of a map `(b, h, w, m)` to about the image's pixels."""
+    """Enlarges a map `(b, h, w, m)` to about the image's pixels."""
     cell = max(1, round(image_size / attention.shape[1]))
     return AttentionUpsampler(cell, name="upsampler")
 
@@ -97,7 +97,7 @@ def localization(attention, upsampler, threshold):
 
 
 def meanings(outputs):
-    """What the outputs of both looks, or of the first alone, mean."""
+    """Declares the outputs of both looks, or of the first alone."""
     found = {
         "boxes": ObjectBox(),
         "heatmap": MapOf("image", "mean attention"),

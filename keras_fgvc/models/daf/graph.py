@@ -173,7 +173,7 @@ def prediction(logits):
 
 
 def meanings(outputs):
-    """What the outputs mean; not all have a heat map, or a teacher."""
+    """Declares the outputs; not all have a heat map, or a teacher."""
     found = {"part_boxes": PartBoxes("parts", saliency=True)}
     if "heatmap" in outputs:
         found = {"heatmap": MapOf("image", "heat map"), **found}

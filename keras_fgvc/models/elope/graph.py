@@ -65,7 +65,7 @@ def classify(feature_map, num_classes, pooling, k, embedding_dim):
 
 
 def meanings(has_localizer):
-    """What the outputs mean: behind a localiser the backbone sees a crop."""
+    """Declares the outputs: behind a localiser the backbone sees a crop."""
     activation = "mean activation"
     if not has_localizer:
         return {

@@ -243,7 +243,7 @@ def prediction(view_logits):
 
 
 def meanings(outputs, num_parts):
-    """What the outputs mean; regions in the middle have no score maps."""
+    """Declares the outputs; regions in the middle have no score maps."""
     glimpses = (f"glimpse {number}" for number in range(1, 1 + num_parts))
     found = {
         "view_logits": Members(("whole image", *glimpses)),

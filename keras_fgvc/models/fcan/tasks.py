@@ -131,7 +131,7 @@ class GlimpseTask(FineGrainedModel, keep_arguments=False):
 
 
 def policy_weights(model):
-    """What the localiser's stage minimises, by name (eq. 1)."""
+    """Returns the weights of the localiser's loss terms (eq. 1)."""
     weights = {
         "policy": 1.0,
         "cross_entropy": model.classification_weight,

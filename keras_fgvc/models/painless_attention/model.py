@@ -217,7 +217,7 @@ def _attend(maps, **options):
 
 
 def _meanings(num_modules, num_heads):
-    """What the outputs mean: each head of each module is a member."""
+    """Declares the outputs: each head of each module is a member."""
     found = {"mean_activation": MapOf("image", "mean activation")}
     names = ["network"]
     for number in range(num_modules):
