@@ -64,7 +64,11 @@ def kind_of(path) -> str | None:
         OSError: It cannot be read.
     """
     with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
+        return kind_of_content(file.read(HEAD_BYTES))
+
+
+def kind_of_content(content: bytes) -> str | None:
+    """Returns the format of the content of a file, None if unknown."""
     signatures = {
         "jpeg": JPEG_SIGNATURE,
         "png": PNG_SIGNATURE,
@@ -72,9 +76,9 @@ def kind_of(path) -> str | None:
         "bmp": b"BM",
     }
     for kind, signature in signatures.items():
-        if head.startswith(signature):
+        if content.startswith(signature):
             return kind
-    return "webp" if _is_webp(head) else None
+    return "webp" if _is_webp(content) else None
 
 
 def orientation(file) -> int:
