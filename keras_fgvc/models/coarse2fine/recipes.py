@@ -85,7 +85,7 @@ RECIPES = (
                 "classifier",
                 epochs=8,
                 # At 2e-4 for all, what the untrained masks send back through
-                # the backbone undoes it: see BUILD_NOTES.
+                # the backbone undoes it: see docs/results/birds.md.
                 learning_rate=5e-5,
                 head_rate=4.0,
                 optimizer="adam",
