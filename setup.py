@@ -29,6 +29,8 @@ FORMATS = {
 # gRPC requests to TF Serving; REST needs nothing.
 SERVING = ["grpcio", "tensorflow-serving-api"]
 DOCS = ["furo", "myst-parser", "sphinx"]
+# The one place that names where the project lives.
+HOME = "https://example.org/keras_fgvc"
 
 setup(
     name="keras-fgvc",
@@ -38,9 +40,31 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    url=HOME,
+    project_urls={
+        "Changelog": f"{HOME}/blob/main/CHANGELOG.md",
+        "Documentation": f"{HOME}/docs",
+        "Issues": f"{HOME}/issues",
+    },
+    keywords="keras fine-grained image classification attention",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     packages=find_packages(include=["keras_fgvc", "keras_fgvc.*"]),
     # What the report is made from.
-    package_data={"keras_fgvc.visualization": ["page.css", "page.html.jinja"]},
+    package_data={
+        "keras_fgvc": ["py.typed"],
+        "keras_fgvc.visualization": ["page.css", "page.html.jinja"],
+    },
     # Beside the package: `keras-fgvc --help` does not wait for its imports.
     py_modules=["keras_fgvc_command"],
     entry_points={"console_scripts": ["keras-fgvc = keras_fgvc_command:main"]},
