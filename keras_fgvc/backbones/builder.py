@@ -6,6 +6,7 @@ from keras_fgvc import _checks
 from keras_fgvc.backbones import freezing, preprocessing, registry
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
+from keras_fgvc.backbones.dilation import dilate
 
 
 def build(
@@ -16,6 +17,7 @@ def build(
     batch_norm: str = "frozen",
     input_shape: tuple = (None, None, 3),
     batch_norm_momentum: float = 0.9,
+    output_stride: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Makes a functional model from raw pixels to feature maps.
@@ -46,6 +48,12 @@ def build(
         batch_norm_momentum: momentum of the moving statistics under "train".
             The stock 0.99 or 0.999 lag far behind in a run of a few hundred
             steps.
+        output_stride: 16 or 8 gives a convolutional network a denser map:
+            strides beyond it become dilation (Chen et al., "Rethinking Atrous
+            Convolution", 2017, https://arxiv.org/abs/1706.05587, section
+            3.1), and the weights stay as they are. `taps` still name the maps
+            by their strides before: 32 is the last one, with cells of 16 or 8
+            pixels now. None (default) leaves the network alone.
         name: name of the model; default the backbone's.
 
     Returns:
@@ -82,6 +90,8 @@ def build(
         whole = _own_model(backbone, weights)
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
+    if output_stride is not None:
+        model = dilate(model, output_stride)
     freezing.configure_batch_norm(model, batch_norm, batch_norm_momentum)
     return model
 
@@ -144,7 +154,7 @@ def clone(model: keras.Model, name: str) -> keras.Model:
     copy = keras.models.clone_model(model)
     copy = keras.Model(copy.inputs[0], copy.output, name=name)
     weight_files.copy_weights(model, copy)
-    return copy
+    return tap_finder.keep_own_strides(model, copy)
 
 
 def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
@@ -189,14 +199,16 @@ def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
     )
     for layer, copy in copies:
         copy.set_weights(layer.get_weights())
-    return keras.Model(result.inputs[0], result.output, name=name)
+    result = keras.Model(result.inputs[0], result.output, name=name)
+    return tap_finder.keep_own_strides(model, result)
 
 
 def _truncate(model: keras.Model, taps, name: str) -> keras.Model:
     outputs = [tap_finder.resolve(model, tap) for tap in taps]
-    return keras.Model(
+    result = keras.Model(
         model.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=name
     )
+    return tap_finder.keep_own_strides(model, result)
 
 
 def _named_model(backbone: str, weights, input_shape) -> keras.Model:

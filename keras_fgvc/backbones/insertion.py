@@ -70,9 +70,10 @@ def insert(model: keras.Model, layers: dict) -> keras.Model:
         return _apply(layer, output, tap)
 
     plain = keras.Model(model.inputs[0], _outputs(model), name=model.name)
-    return keras.models.clone_model(
+    result = keras.models.clone_model(
         plain, clone_function=lambda layer: layer, call_function=call
     )
+    return tap_finder.keep_own_strides(model, result)
 
 
 def _places(model: keras.Model, layers: dict) -> dict:

@@ -19,6 +19,8 @@ STRIDES = (4, 8, 16, 32)
 # Two probes: the map grows by exactly (512 - 256) / stride from one to the
 # other, whatever the padding took off.
 _PROBE_SIZES = (256, 512)
+# Attribute of a dilated model: strides of its layers' maps before, by name.
+OWN_STRIDES = "own_strides"
 
 # A layer that only this family has -> the names its taps may have.
 _FAMILY_TAPS = {
@@ -115,6 +117,11 @@ def _feature_maps(model: keras.Model) -> list:
         if len(tensor.shape) == 4
     ]
     strides = _strides(model, [tensor for _, tensor in named])
+    before = getattr(model, OWN_STRIDES, {})
+    strides = [
+        before.get(name, stride)
+        for (name, _), stride in zip(named, strides, strict=True)
+    ]
     return [
         _FeatureMap(name, tensor, stride)
         for (name, tensor), stride in zip(named, strides, strict=True)
@@ -160,16 +167,43 @@ def _strides_at_fixed_size(model: keras.Model, tensors: list, error) -> list:
 
 def _named_tensors(model: keras.Model) -> list:
     """(name, tensor) of each operation, padding and cropping left out."""
-    graph = keras.Function(model.inputs, model.outputs)
-    # Only nodes of this graph: a layer may be shared with another one.
-    depths = graph._nodes_by_depth.values()
-    nodes = {node for same_depth in depths for node in same_depth}
     padding = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
     return [
         (operation.name, tensor)
-        for operation in graph.operations
+        for operation, node in nodes(model)
         if not isinstance(operation, padding)
-        for node in operation._inbound_nodes
-        if node in nodes
         for tensor in node.output_tensors
     ]
+
+
+def nodes(model: keras.Model) -> list:
+    """Pairs (operation, node) of each call in the graph of a model."""
+    graph = keras.Function(model.inputs, model.outputs)
+    # Only nodes of this graph: a layer may be shared with another one.
+    depths = graph._nodes_by_depth.values()
+    inside = {node for same_depth in depths for node in same_depth}
+    return [
+        (operation, node)
+        for operation in graph.operations
+        for node in operation._inbound_nodes
+        if node in inside
+    ]
+
+
+def strides_of_tensors(model: keras.Model) -> dict:
+    """Maps the id of each 4-D tensor of the graph to its stride or None."""
+    tensors = [
+        tensor
+        for _, node in nodes(model)
+        for tensor in node.output_tensors
+        if len(tensor.shape) == 4
+    ]
+    strides = _strides(model, tensors)
+    return {id(t): s for t, s in zip(tensors, strides, strict=True)}
+
+
+def keep_own_strides(source: keras.Model, target: keras.Model) -> keras.Model:
+    """Lets the taps of a dilated model hold in what was made from it."""
+    if hasattr(source, OWN_STRIDES):
+        setattr(target, OWN_STRIDES, dict(getattr(source, OWN_STRIDES)))
+    return target

@@ -57,6 +57,8 @@ class Baseline(FineGrainedModel):
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, see
             `keras_fgvc.backbones.build`.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -87,6 +89,7 @@ class Baseline(FineGrainedModel):
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -96,7 +99,11 @@ class Baseline(FineGrainedModel):
 
         # ---- graph ----
         features = backbones.build(
-            backbone, taps=(tap,), weights=weights, batch_norm=batch_norm
+            backbone,
+            taps=(tap,),
+            weights=weights,
+            batch_norm=batch_norm,
+            output_stride=output_stride,
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         feature_map = features(image)

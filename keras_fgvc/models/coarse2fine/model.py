@@ -92,6 +92,8 @@ class Coarse2Fine(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of each look by itself.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -139,6 +141,7 @@ class Coarse2Fine(FineGrainedModel):
         tap=16,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -157,6 +160,7 @@ class Coarse2Fine(FineGrainedModel):
             taps=(tap,),
             weights=weights,
             batch_norm=batch_norm,
+            output_stride=output_stride,
             name="features",
         )
         image, square = graph.inputs(image_size)

@@ -95,6 +95,8 @@ class DAF(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -142,6 +144,7 @@ class DAF(FineGrainedModel):
         taps: tuple = (8, 16, 32),
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -161,6 +164,7 @@ class DAF(FineGrainedModel):
             taps=taps,
             weights=weights,
             batch_norm=batch_norm,
+            output_stride=output_stride,
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")

@@ -82,6 +82,8 @@ class ELoPE(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -127,6 +129,7 @@ class ELoPE(FineGrainedModel):
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -142,6 +145,7 @@ class ELoPE(FineGrainedModel):
             taps=(tap,),
             weights=weights,
             batch_norm=batch_norm,
+            output_stride=output_stride,
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")

@@ -96,6 +96,8 @@ class FCAN(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the regions drawn. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -145,6 +147,7 @@ class FCAN(FineGrainedModel):
         taps: tuple = (32, 32),
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -169,6 +172,7 @@ class FCAN(FineGrainedModel):
                 taps=(classified_tap,),
                 weights=weights,
                 batch_norm=batch_norm,
+                output_stride=output_stride,
                 name=graph.view_name(0) + "_features",
             ),
             num_classes,

@@ -65,6 +65,8 @@ class PainlessAttention(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
+        output_stride: 16 or 8 for a denser last map, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -105,6 +107,7 @@ class PainlessAttention(FineGrainedModel):
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
+        output_stride: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -115,7 +118,11 @@ class PainlessAttention(FineGrainedModel):
 
         # ---- graph ----
         features, image, maps = _feature_maps(
-            backbone, (*taps, tap), weights, batch_norm
+            backbone,
+            (*taps, tap),
+            weights=weights,
+            batch_norm=batch_norm,
+            output_stride=output_stride,
         )
         attended, outputs = _attend(
             [maps[each] for each in taps],
@@ -189,16 +196,10 @@ def _checked(taps):
     return tuple(taps)
 
 
-def _feature_maps(backbone, taps, weights, batch_norm):
+def _feature_maps(backbone, taps, **options):
     """The backbone, its image input, and its map at each tap."""
     taps = tuple(dict.fromkeys(taps))
-    features = backbones.build(
-        backbone,
-        taps=taps,
-        weights=weights,
-        batch_norm=batch_norm,
-        name="features",
-    )
+    features = backbones.build(backbone, taps=taps, name="features", **options)
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     maps = features(image)
     maps = maps if isinstance(maps, (list, tuple)) else [maps]
