@@ -143,10 +143,16 @@ def _open(kind, file):
 
     `Image.open` warns of many pixels, which are refused here anyway.
     """
+    from PIL import Image
+
     try:
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of broken EXIF
             return kind(file)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"declares too many pixels; at most {MAX_PIXELS} in all are decoded"
+        ) from error
     except PILLOW_ERRORS as error:
         raise ValueError(BROKEN) from error
     except OSError as error:

@@ -65,3 +65,23 @@ def test_broken_headers_raise(tmp_path, content, message):
     path = write(tmp_path / "image.jpg", content)
     with pytest.raises(ValueError, match=message):
         read_size(path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "PNG", "JPEG"])
+def test_many_pixels_are_refused_in_words(tmp_path, kind):
+    """Also where Pillow refuses them itself."""
+    content = bytearray(encode(smooth_pixels(), kind))
+    large = 60_000
+    if kind == "GIF":
+        frame = content.index(b",", 13 + 3 * 256)
+        for place in (frame + 5, frame + 7):  # The screen stays small.
+            content[place : place + 2] = large.to_bytes(2, "little")
+    elif kind == "BMP":
+        content[18:26] = 2 * large.to_bytes(4, "little")
+    elif kind == "PNG":
+        content[16:24] = 2 * large.to_bytes(4, "big")
+    else:
+        place = content.index(b"\xff\xc0") + 5
+        content[place : place + 4] = 2 * large.to_bytes(2, "big")
+    with pytest.raises(ValueError, match=r"declares .* pixels; at most"):
+        read_size(write(tmp_path / "large", bytes(content)))
