@@ -13,6 +13,8 @@ from keras_fgvc.training.predictors import (
     read_names,
 )
 
+_read_names = read_names  # the name in scripts written for 0.8
+
 
 def open_predictor(options) -> Predictor:
     """The predictor of a command line.

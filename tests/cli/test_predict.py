@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 
 import keras
@@ -301,3 +302,32 @@ def test_parts_are_told(photographs, tmp_path, names_file, capsys):
     assert main(["predict", *words]) == 0
     (answer,), _ = lines_of(capsys)
     assert np.shape(answer["part_boxes"]) == (2, 4)
+
+
+def test_names_that_a_terminal_cannot_show(trained, mixed, tmp_path, capsys):
+    """Not UTF-8, or codes for the terminal: escaped, and still answered."""
+    names = [b"\xe9.png", b"\x1b[31m.png", b"\xc3\xa9.png"]
+    for name in names:
+        path = os.path.join(os.fsencode(tmp_path), name)
+        shutil.copy(mixed / "a.png", path)
+    words = ["predict", f"--workdir={trained}"]
+    assert main([*words, str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    out.encode()  # a strict stream can print it
+    assert "\x1b" not in out
+    for shown in (r"\udce9.png", r"\u001b[31m.png", "é.png"):
+        assert f"{tmp_path}/{shown}" in out
+    assert main([*words, "--json", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    out.encode()
+    answers = [json.loads(line) for line in out.splitlines()]
+    paths = {os.path.basename(os.fsencode(a["path"])) for a in answers}
+    assert paths == set(names)
+    assert main([*words, str(tmp_path / "gone\x1b[31m.png")]) == 1
+    assert r"gone\u001b[31m.png does not exist" in capsys.readouterr().err
+
+
+def test_the_old_name_of_reading_names(tmp_path):
+    from keras_fgvc.cli import predictors
+
+    assert predictors._read_names is read_names
