@@ -48,7 +48,8 @@ SPELLINGS = {"w": "width", "h": "height"} | {
 }
 PREFIX = re.compile(r"(bbox|bndbox|boundingbox|box|bb|roi|rect)?(.*)")
 NO_NUMBER = ("", "nan", "none", "null", "na", "n/a", "<na>", "-")
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")  # or a decimal comma?
 # How folders and cells of a CSV name the splits.
 SPLIT_WORDS = {
     "train": ("train", "training", "trn", "trainval"),
@@ -103,6 +104,19 @@ class Columns(NamedTuple):
             facts.append(f"columns not used: {names}")
         return facts
 
+    def has_decimal_commas(self, rows) -> bool:
+        """Tells whether a box has 1,5 for 1.5; 1,234 alone does not say so."""
+        texts = (
+            cells[place].strip()
+            for cells in rows
+            for place in self.box_places
+            if place < len(cells)
+        )
+        return any(
+            DECIMAL_COMMA.fullmatch(text) and not THOUSANDS.fullmatch(text)
+            for text in texts
+        )
+
     def box(self, cells, has_decimal_commas: bool):
         """Returns the corners of a row's box, None where its cells are empty.
 
@@ -111,7 +125,7 @@ class Columns(NamedTuple):
         """
         texts = [cells[place] for place in self.box_places]
         if has_decimal_commas:
-            texts = list(map(_with_decimal_point, texts))
+            texts = [text.replace(",", ".") for text in texts]
         if all(text.lower() in NO_NUMBER for text in texts):
             return None
         numbers = []
@@ -250,8 +264,3 @@ def _corner_and_size(x, y, width, height):
 
 def _centre_and_size(x, y, width, height):
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def _with_decimal_point(text):
-    """A number as spreadsheets with semicolons write it; 1,234 is unclear."""
-    return text if THOUSANDS.fullmatch(text) else text.replace(",", ".")

@@ -124,5 +124,18 @@ def test_what_is_no_number(cell):
     columns = find_columns("a.csv", [*PLAIN, "x1", "y1", "x2", "y2"])
     with pytest.raises(ValueError, match="`y1` of the box must be a number"):
         columns.box(["p", "l", "s", "1", cell, "3", "4"], False)
-    with pytest.raises(ValueError, match='not "1,234"'):  # or 1234?
-        columns.box(["p", "l", "s", "1", "1,234", "3", "4"], True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1,5", "2", "3", "4"], True),
+        (["0,028", "2", "3", "1,234"], True),
+        (["1,234", "2", "3", "4"], False),  # 1234 to some
+        (["1", "2", "3", "4"], False),
+        (["1,5"], True),
+    ],
+)
+def test_when_a_comma_is_a_decimal_point(cells, expected):
+    columns = find_columns("a.csv", ["x1", "y1", "x2", "y2", *PLAIN])
+    assert columns.has_decimal_commas([cells]) == expected

@@ -10,6 +10,7 @@ OTHER_NAMES = {
     "name_or_path": ("data", "name"),
     "count": ("rounds",),
     "num_top": ("top",),
+    "class_names": ("classes",),
 }
 # `name` with nothing behind it, and the name of a value that was received.
 ARGUMENT = re.compile(r"`(\w+)`|(?<=Received: )(\w+)(?==)")

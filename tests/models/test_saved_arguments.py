@@ -156,8 +156,10 @@ def test_loading_asks_for_no_other_weights(method, monkeypatch):
 class Loading(Baseline):
     """Asks for weights by itself, whatever a config says."""
 
-    def __init__(self, num_classes):
-        super().__init__("mobilenet_v2", num_classes, weights="/a/file.h5")
+    def __init__(self, num_classes, name=None):
+        super().__init__(
+            "mobilenet_v2", num_classes, weights="/a/file.h5", name=name
+        )
 
 
 @pytest.mark.parametrize("asked", [None, "/etc/passwd", "imagenet"])
@@ -187,7 +189,7 @@ def test_no_config_makes_loading_open_another_file(
     loaded = keras.saving.load_model(forged, compile=False)
     Baseline.from_config({**config, "weights": asked})
     own = {k: config[k] for k in ("name", "dtype", "stage", "num_classes")}
-    own = Loading.from_config({**own, "weights": asked})
+    Loading.from_config({**own, "weights": asked})
     assert opened == []
     assert "weights" not in loaded.get_config()
     for ours, theirs in zip(loaded.weights, model.weights, strict=True):

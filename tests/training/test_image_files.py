@@ -144,8 +144,10 @@ def test_a_name_with_nul():
 
 
 def test_other_endings_are_found_and_no_text(mixed, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
     for name in ("a.jfif", "b", "c.JPE", "d.tif", "notes"):
-        shutil.copy(mixed / "a.png", tmp_path / name)
-    (tmp_path / "notes").write_text("hello")
-    found = images.find_images(tmp_path)
+        shutil.copy(mixed / "a.png", folder / name)
+    (folder / "notes").write_text("hello")
+    found = images.find_images(folder)
     assert [os.path.basename(f) for f in found] == ["a.jfif", "b", "c.JPE"]

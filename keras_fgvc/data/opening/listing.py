@@ -227,7 +227,9 @@ def read_csv(csv_path: str, image_folder: str, log) -> list[Row]:
     table = read_table(csv_path)
     columns = find_columns(csv_path, table.names)
     paths, rows = ListedPaths(image_folder), []
-    has_decimal_commas = table.separator != ","
+    has_decimal_commas = table.separator != "," and columns.has_decimal_commas(
+        cells for _, cells in table.records
+    )
     for line, cells in table.records:
         cells = [cell.strip() for cell in cells]
         cells += [""] * (len(columns.names) - len(cells))

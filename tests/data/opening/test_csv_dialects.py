@@ -194,3 +194,16 @@ def test_a_pipe_in_a_table(folder):
     os.mkfifo(folder / "pipe.jpg")
     with pytest.raises(ValueError, match=r"pipe\.jpg: .* it is a pipe"):
         open_csv(folder, PLAIN, [*lines_of(), "pipe.jpg,a,train"])
+
+
+def test_decimal_commas_beside_semicolons(folder):
+    lines = [line.replace(",", ";") for line in lines_of(",6.5,11,30.125,33")]
+    lines = [line.replace(".5", ",5").replace(".125", ",125") for line in lines]
+    data = open_csv(folder, CORNERS.replace(",", ";"), lines)
+    expected = [11 / HEIGHT, 6.5 / WIDTH, 33 / HEIGHT, 30.125 / WIDTH]
+    np.testing.assert_allclose(
+        data.subset("train").boxes, [expected] * 4, rtol=1e-6
+    )
+    lines = [line.replace("6,5", "6") for line in lines]
+    with pytest.raises(ValueError, match=r'number of pixels, not "30,125"'):
+        open_csv(folder, CORNERS.replace(",", ";"), lines)
