@@ -61,9 +61,6 @@ def read_batches(paths, read, batch_size: int):
     """
 
     def attempt(path):
-        problem = not_a_file(path)
-        if problem and not os.path.isdir(path):
-            return Image(path, error=problem)
         try:
             return Image(path, read(path))
         except (OSError, ValueError) as error:
@@ -115,6 +112,9 @@ def read_bytes(path) -> bytes:
 def _read(path, decoder):
     import tensorflow as tf
 
+    problem = not_a_file(path)
+    if problem and not os.path.isdir(path):  # a folder refuses by itself
+        raise ValueError(problem)
     with open(path, "rb") as file:
         content = file.read()
     if not content:
