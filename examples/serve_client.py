@@ -24,7 +24,7 @@ import time
 import urllib.error
 import urllib.request
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp"}
 NEEDED = ("top_classes", "top_probabilities")
 OK, SOME_ERRORS, USAGE, NO_SERVER = range(4)
 BUSY = (429, 503)  # A full queue, or a model that is still loading.

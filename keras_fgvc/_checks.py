@@ -113,20 +113,25 @@ def check_class_names(class_names) -> None:
         )
     seen = set()
     for label, name in enumerate(class_names):
-        kinds = {unicodedata.category(character) for character in name}
-        if not name.strip():
-            problem = "is empty"
-        elif kinds & {"Cc", "Zl", "Zp"}:
-            problem = "holds a line break or another control character"
-        elif name in seen:
-            problem = "occurs twice"
-        else:
-            seen.add(name)
-            continue
-        raise ValueError(
-            "`class_names` must be names that tell classes apart, one per "
-            f"line. Received: {name!r} for label {label}, which {problem}."
-        )
+        problem = "occurs twice" if name in seen else name_problem(name)
+        if problem:
+            raise ValueError(
+                "`class_names` must be names that tell classes apart, one per "
+                f"line. Received: {name!r} for label {label}, which {problem}."
+            )
+        seen.add(name)
+
+
+def name_problem(name: str) -> str | None:
+    """Returns why a text cannot be the name of a class, or None."""
+    kinds = {unicodedata.category(character) for character in name}
+    if not name.strip():
+        return "is empty"
+    if kinds & {"Cc", "Zl", "Zp"}:
+        return "holds a line break or another control character"
+    if "Cs" in kinds:
+        return "is not UTF-8 text"
+    return None
 
 
 def check_labels(labels, num_classes: int) -> None:

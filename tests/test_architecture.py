@@ -20,6 +20,8 @@ LEVELS = {
     "_files": -1,
     "_renamed": -1,
     "_replicas": -1,
+    "_spellings": -1,
+    "_tables": -1,
     "ops": 0,
     "losses": 1,
     "layers": 2,

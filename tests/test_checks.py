@@ -36,6 +36,7 @@ def test_a_size_is_a_side_or_a_pair(value, size):
         (("a\nb", "dog"), ValueError, r"'a\\nb' for label 0.*line break"),
         (("\x1b[31m", "dog"), ValueError, "control character"),
         (("a\u2028b", "dog"), ValueError, "line break"),
+        (("a\udce9b", "dog"), ValueError, "label 0, which is not UTF-8 text"),
     ],
 )
 def test_names_that_are_no_names_of_classes(names, error, message):

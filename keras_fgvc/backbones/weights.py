@@ -1,5 +1,7 @@
 """Pretrained weights into a backbone, and from one model to another."""
 
+import contextlib
+import contextvars
 import os
 import socket
 
@@ -11,6 +13,22 @@ from keras_fgvc.backbones import registry, torch_weights
 _IMAGENET_VARIANCE = np.square([0.229, 0.224, 0.225])
 # Per blocking network call, so that a host that never answers is given up.
 _NETWORK_TIMEOUT = 10.0
+_LEAVES_OUT = contextvars.ContextVar("leaves_out_weights", default=False)
+
+
+@contextlib.contextmanager
+def left_out():
+    """Makes `load` do nothing, while a saved model is built again.
+
+    The weights of the file follow. Whatever its config asks for, or the
+    constructor of a user's class, no other file is opened and nothing is
+    downloaded.
+    """
+    token = _LEAVES_OUT.set(True)
+    try:
+        yield
+    finally:
+        _LEAVES_OUT.reset(token)
 
 
 def load(model: keras.Model, backbone: str, weights: str) -> None:
@@ -26,6 +44,8 @@ def load(model: keras.Model, backbone: str, weights: str) -> None:
         RuntimeError: if the ImageNet weights cannot be downloaded.
         ImportError: if the file is PyTorch's and PyTorch is missing.
     """
+    if _LEAVES_OUT.get():
+        return
     entry = registry.find(backbone)
     weights = os.fspath(weights)
     if weights == "imagenet":

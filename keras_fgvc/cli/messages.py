@@ -3,11 +3,14 @@
 import re
 import sys
 
+from keras_fgvc.data.sources.report import printable
+
 # Options under other names than the library's arguments.
 OTHER_NAMES = {
     "name_or_path": ("data", "name"),
     "count": ("rounds",),
     "num_top": ("top",),
+    "class_names": ("classes",),
 }
 # `name` with nothing behind it, and the name of a value that was received.
 ARGUMENT = re.compile(r"`(\w+)`|(?<=Received: )(\w+)(?==)")
@@ -19,7 +22,8 @@ class UsageError(ValueError):
 
 def complain(text: str) -> None:
     """Writes one message to standard error."""
-    print(f"keras-fgvc: {text}", file=sys.stderr, flush=True)
+    shown = "\n".join(map(printable, text.split("\n")))
+    print(f"keras-fgvc: {shown}", file=sys.stderr, flush=True)
 
 
 def in_flags(text: str, options) -> str:

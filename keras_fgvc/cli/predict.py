@@ -57,27 +57,36 @@ def run(options) -> int:
 
 
 def _as_json(answer):
-    return json.dumps(answer, ensure_ascii=False)
+    from keras_fgvc.cli.messages import printable
+
+    return printable(json.dumps(answer, ensure_ascii=False))
 
 
 class _Table:
     """Rows of path, classes and the object's box, under one another."""
 
     def __init__(self, paths, predictor):
-        self.path_width = max((len(path) for path in paths), default=0)
-        self.name_width = max(len(name) for name in predictor.class_names)
+        from keras_fgvc.cli.messages import printable
+
+        self.printable = printable
+        self.path_width = max(map(self._width, paths), default=0)
+        self.name_width = max(map(self._width, predictor.class_names))
         self.object_box = predictor.object_box
 
     def __call__(self, answer):
         """Returns a row; None for an image whose error was already printed."""
         if "error" in answer:
             return None
-        cells = [f"{answer['path']:<{self.path_width}}"]
+        cells = [f"{self.printable(answer['path']):<{self.path_width}}"]
         for each in answer["top"]:
             share = f"{100 * each['probability']:5.1f} %"
-            cells.append(f"{each['class']:<{self.name_width}} {share}")
+            name = self.printable(each["class"])
+            cells.append(f"{name:<{self.name_width}} {share}")
         if self.object_box is not None:
             (sides,) = answer[self.object_box]
             box = " ".join(f"{side:.2f}" for side in sides)
             cells.append(f"box {box}")
         return "  ".join(cells)
+
+    def _width(self, text):
+        return len(self.printable(text))

@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from keras_fgvc import training
+from keras_fgvc._checks import check_class_names
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.training.predictors import (
     Predictor,
@@ -12,6 +13,8 @@ from keras_fgvc.training.predictors import (
     of_pixels,
     read_names,
 )
+
+_read_names = read_names  # the name in scripts written for 0.8
 
 
 def open_predictor(options) -> Predictor:
@@ -27,6 +30,8 @@ def open_predictor(options) -> Predictor:
         run = training.open_run(options.workdir)
         return run.predictor(unfinished=options.unfinished)
     path = pathlib.Path(options.model)
+    if options.classes is not None:
+        check_class_names(read_names(options.classes))
     if (path / "saved_model.pb").exists():
         _refuse(options, "load_size")
         return of_bytes(path, options.classes)

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from keras_fgvc._checks import check_choice, check_labels
+from keras_fgvc._checks import check_choice, check_class_names, check_labels
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
@@ -30,7 +30,7 @@ class Examples:
         images: uint8 array `(n, height, width, 3)`, or None.
         boxes: float32 array `(n, 4)`, or `(n, parts, 4)` for several boxes
             an image, `[y_min, x_min, y_max, x_max]` normalised to 0..1 of
-            the image, or None.
+            the image, or None. A row of NaN is an image without a box.
         records: `Records` of n encoded images within larger files, or None.
 
     Raises:
@@ -70,10 +70,7 @@ class Examples:
         return len(self.labels)
 
     def check_labels(self, num_classes: int) -> None:
-        """Raises if a label lies outside 0..num_classes-1.
-
-        Of several labels an image, each must be 0 or 1, one for each class.
-        """
+        """Raises if a label lies outside 0..num_classes-1, or 0..1 of many."""
         if np.ndim(self.labels) == 1:
             check_labels(self.labels, num_classes)
             return
@@ -119,7 +116,8 @@ class LabeledImages:
         split_sizes: Dictionary from the name of a split to its size.
 
     Raises:
-        ValueError: A label lies outside 0..classes-1.
+        ValueError: A label lies outside 0..classes-1, or a name is empty,
+            repeated or holds control characters.
 
     Example:
 
@@ -146,6 +144,7 @@ class LabeledImages:
     opened_by: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        check_class_names(self.class_names)
         for examples in self.splits.values():
             examples.check_labels(len(self.class_names))
 
@@ -261,8 +260,8 @@ class LabeledImages:
     def in_memory(self, load_size) -> "LabeledImages":
         """The same data set, decoded and resized once and kept in memory.
 
-        Saves decoding in each epoch. Augmentation then starts from these
-        pixels: keep them larger than the crops are to be.
+        Augmentation then starts from these pixels: keep them larger than the
+        crops are to be.
 
         Args:
             load_size: Side length or pair (height, width), in pixels.
@@ -285,10 +284,17 @@ class LabeledImages:
         """A small table: splits, classes, source, what was left out."""
         lines = [f"{self.name}: {len(self.class_names)} classes"]
         for name, examples in self.splits.items():
-            boxes = "" if examples.boxes is None else ", with boxes"
+            boxes = _count_boxes(examples.boxes)
             lines.append(f"  {name:<10} {len(examples):>7} images{boxes}")
         if self.source:
             lines.append(f"  source     {self.source}")
         if self.licence:
             lines.append(f"  licence    {self.licence}")
         return "\n".join(lines + self.report.lines())
+
+
+def _count_boxes(boxes) -> str:
+    if boxes is None:
+        return ""
+    missing = np.isnan(boxes).any(axis=tuple(range(1, boxes.ndim))).sum()
+    return ", with boxes" + (f" but {missing}" if missing else "")

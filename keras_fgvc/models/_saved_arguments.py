@@ -12,6 +12,7 @@ import inspect
 import keras
 
 from keras_fgvc._renamed import warn_of_name
+from keras_fgvc.backbones.weights import left_out
 
 # `num_classes` the base keeps. A saved file brings its own weights: the file
 # that they once came from may be gone when it is loaded.
@@ -91,12 +92,14 @@ class SavedArguments:
         for name, value in config.items():
             if isinstance(value, list):  # JSON has no tuples
                 config[name] = tuple(value)
+        config.pop("weights", None)  # never saved, and so never obeyed
         if _takes(cls, "weights"):
             config["weights"] = None  # they follow: load no others before
         current = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            model = cls(**config)
+            with left_out():  # not those of a user's constructor either
+                model = cls(**config)
         finally:
             keras.config.set_dtype_policy(current)
         model._enter(stage)

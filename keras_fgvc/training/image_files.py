@@ -5,7 +5,11 @@ import os
 from typing import Any, NamedTuple
 
 from keras_fgvc.data import decode_and_resize
-from keras_fgvc.data.opening.listing import SUFFIXES, visible_files
+from keras_fgvc.data.sources.files import (
+    is_image_name,
+    not_a_file,
+    visible_files,
+)
 from keras_fgvc.decoding.headers import read_size
 from keras_fgvc.decoding.images import check, why_refused
 
@@ -29,10 +33,10 @@ def find_images(names) -> list[str]:
         Paths, those of a folder sorted. A folder without images stands for
         itself, and so does what does not exist: reading tells of both.
     """
-    if isinstance(names, (str, os.PathLike)):
+    if isinstance(names, (str, bytes, os.PathLike)):
         names = [names]
     paths = []
-    for name in map(str, names):
+    for name in map(os.fsdecode, names):  # as the disk has it, perhaps bytes
         if os.path.isdir(name):
             paths += _in_folder(name) or [name]
         else:
@@ -41,8 +45,7 @@ def find_images(names) -> list[str]:
 
 
 def _in_folder(folder):
-    files = visible_files(folder)
-    return sorted(path for path in files if path.lower().endswith(SUFFIXES))
+    return sorted(filter(is_image_name, visible_files(folder)))
 
 
 def read_batches(paths, read, batch_size: int):
@@ -109,6 +112,9 @@ def read_bytes(path) -> bytes:
 def _read(path, decoder):
     import tensorflow as tf
 
+    problem = not_a_file(path)
+    if problem and not os.path.isdir(path):  # a folder refuses by itself
+        raise ValueError(problem)
     with open(path, "rb") as file:
         content = file.read()
     if not content:

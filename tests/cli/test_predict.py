@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 
 import keras
@@ -301,3 +302,52 @@ def test_parts_are_told(photographs, tmp_path, names_file, capsys):
     assert main(["predict", *words]) == 0
     (answer,), _ = lines_of(capsys)
     assert np.shape(answer["part_boxes"]) == (2, 4)
+
+
+def test_names_that_a_terminal_cannot_show(trained, mixed, tmp_path, capsys):
+    """Not UTF-8, or codes for the terminal: escaped, and still answered."""
+    folder = tmp_path / "others"
+    folder.mkdir()
+    names = [b"\xe9.png", b"\x1b[31m.png", b"\xc3\xa9.png"]
+    for name in names:
+        path = os.path.join(os.fsencode(folder), name)
+        shutil.copy(mixed / "a.png", path)
+    words = ["predict", f"--workdir={trained}"]
+    assert main([*words, str(folder)]) == 0
+    out = capsys.readouterr().out
+    out.encode()  # a strict stream can print it
+    assert "\x1b" not in out
+    for shown in (r"\udce9.png", r"\u001b[31m.png", "é.png"):
+        assert f"{folder}/{shown}" in out
+    assert main([*words, "--json", str(folder)]) == 0
+    out = capsys.readouterr().out
+    out.encode()
+    answers = [json.loads(line) for line in out.splitlines()]
+    paths = {os.path.basename(os.fsencode(a["path"])) for a in answers}
+    assert paths == set(names)
+    assert main([*words, str(tmp_path / "gone\x1b[31m.png")]) == 1
+    assert r"gone\u001b[31m.png does not exist" in capsys.readouterr().err
+
+
+def test_the_old_name_of_reading_names(tmp_path):
+    from keras_fgvc.cli import predictors
+
+    assert predictors._read_names is read_names
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [("a\nb\x1b[31m\nc\n", "control character"), ("a\nb\na\n", "twice")],
+)
+def test_a_file_of_names_that_are_none(
+    trained, names_file, mixed, tmp_path, capsys, names, problem
+):
+    path = tmp_path / "names.txt"
+    path.write_text(names)
+    model = tmp_path / "model.keras"
+    training.open_run(trained).load_model().save(model)
+    words = [f"--model={model}", f"--classes={path}", "--load-size=8"]
+    assert main(["predict", *words, str(mixed)]) == 1
+    err = capsys.readouterr().err
+    assert "--classes must be names that tell classes apart" in err
+    assert problem in err

@@ -1,6 +1,8 @@
 """A constructor's arguments are the model's attributes and its config."""
 
 import inspect
+import json
+import zipfile
 
 import keras
 import numpy as np
@@ -148,3 +150,49 @@ def test_loading_asks_for_no_other_weights(method, monkeypatch):
     assert method.from_config(model.get_config()).backbone == "mobilenet_v2"
     with pytest.raises(AssertionError, match="imagenet"):
         method("mobilenet_v2", 3)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Loading(Baseline):
+    """Asks for weights by itself, whatever a config says."""
+
+    def __init__(self, num_classes, name=None):
+        super().__init__(
+            "mobilenet_v2", num_classes, weights="/a/file.h5", name=name
+        )
+
+
+@pytest.mark.parametrize("asked", [None, "/etc/passwd", "imagenet"])
+def test_no_config_makes_loading_open_another_file(
+    tmp_path, monkeypatch, asked
+):
+    opened = []
+
+    def note(entry, backbone, *path):
+        opened.append(path)
+        raise OSError("opened")
+
+    model = Baseline("mobilenet_v2", 2, weights=None)
+    config = model.get_config()
+    path, forged = tmp_path / "a.keras", tmp_path / "b.keras"
+    model.save(path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                content = json.loads(content)
+                content["config"]["weights"] = asked
+                content = json.dumps(content)
+            new.writestr(name, content)
+    monkeypatch.setattr(weight_files, "_model_of_file", note)
+    monkeypatch.setattr(weight_files, "_imagenet_model", note)
+    loaded = keras.saving.load_model(forged, compile=False)
+    Baseline.from_config({**config, "weights": asked})
+    own = {k: config[k] for k in ("name", "dtype", "stage", "num_classes")}
+    Loading.from_config({**own, "weights": asked})
+    assert opened == []
+    assert "weights" not in loaded.get_config()
+    for ours, theirs in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(OSError, match="opened"):  # the switch is off again
+        Baseline("mobilenet_v2", 2, weights="/etc/passwd")

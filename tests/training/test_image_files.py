@@ -1,5 +1,7 @@
 import io
+import os
 import shutil
+import socket
 import threading
 
 import numpy as np
@@ -102,3 +104,50 @@ def test_unexpected_errors_are_not_taken_for_a_bad_file():
 
     with pytest.raises(KeyError):
         list(images.read_batches(["a.png"], broken, 2))
+
+
+def test_names_of_standard_input_need_not_be_utf_8(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(b"a\xe9.png\r\nb.png\n"), "utf-8")
+    monkeypatch.setattr("sys.stdin", stream)
+    names = read_names(["-"])
+    assert [os.fsencode(name) for name in names] == [b"a\xe9.png", b"b.png"]
+    assert images.find_images([b"a\xe9.png", *names[1:]]) == names
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pipe", "it is a pipe (FIFO)"),
+        ("socket", "it is a socket"),
+        ("device", "it is a device"),
+    ],
+)
+def test_what_is_no_file_is_never_opened(tmp_path, monkeypatch, kind, reason):
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    if kind == "pipe":
+        os.mkfifo("x.jpg")
+    elif kind == "socket":
+        server = socket.socket(socket.AF_UNIX)
+        server.bind("x.jpg")
+        server.close()
+    else:
+        os.symlink("/dev/zero", "x.jpg")
+    for read in (images.read_bytes, lambda path: images.read_pixels(path, 8)):
+        ((image,),) = images.read_batches(images.find_images("."), read, 2)
+        assert (image.path, image.content) == ("./x.jpg", None)
+        assert image.error == f"cannot be read: {reason}"
+
+
+def test_a_name_with_nul():
+    ((image,),) = images.read_batches(["a\0.png"], images.read_bytes, 2)
+    assert image.error == "holds a NUL character, as no file name can"
+
+
+def test_other_endings_are_found_and_no_text(mixed, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for name in ("a.jfif", "b", "c.JPE", "d.tif", "notes"):
+        shutil.copy(mixed / "a.png", folder / name)
+    (folder / "notes").write_text("hello")
+    found = images.find_images(folder)
+    assert [os.path.basename(f) for f in found] == ["a.jfif", "b", "c.JPE"]

@@ -16,10 +16,9 @@ from keras_fgvc.data.builders._files import (
     look_up,
     missing,
     read_mapping,
-    read_table,
-    to_numbers,
 )
 from keras_fgvc.data.builders._listed_images import Listed, ListedImages
+from keras_fgvc.data.builders.listed_folder import read_boxes
 
 ARCHIVE = "nabirds.tar.gz"
 SPLITS = {"train": "1", "test": "0"}
@@ -66,7 +65,7 @@ class NABirds(ListedImages):
         folder = images_file.parent
         paths = read_mapping(images_file)
         labels = self._read_labels(folder, paths)
-        boxes = _read_boxes(folder / "bounding_boxes.txt", paths)
+        boxes = read_boxes(folder / "bounding_boxes.txt", paths)
         split_file = folder / "train_test_split.txt"
         parts = look_up(read_mapping(split_file), paths, split_file)
         strange = sorted(set(parts) - set(SPLITS.values()))
@@ -95,11 +94,3 @@ class NABirds(ListedImages):
         self._name_classes(distinct_names(names, used))
         numbers = {number: label for label, number in enumerate(used)}
         return [numbers[number] for number in classes]
-
-
-def _read_boxes(path, images) -> list[tuple[float, ...]]:
-    boxes = {}
-    for image, *numbers in read_table(path, 5):
-        x, y, width, height = to_numbers(numbers, path)
-        boxes[image] = (x, y, x + width, y + height)
-    return look_up(boxes, images, path)

@@ -1,75 +1,187 @@
-"""Listing the images of a folder of class folders, or of a CSV."""
+"""Listing the images of a folder of class folders, or of a CSV.
 
-import csv
-import io
-import math
+What is unambiguous is read: split folders in any usual spelling, and class
+folders one or several folders further down. The layout note of the report
+says what was taken for what, and what was not read.
+"""
+
+import dataclasses
 import os
 import pathlib
 
-from keras_fgvc.data.opening.table import SPLIT_ALIASES, Row
+from keras_fgvc._checks import name_problem
+from keras_fgvc._spellings import COLUMNS, find_columns, other_words, split_of
+from keras_fgvc._tables import read_table
+from keras_fgvc.data.opening.table import ListedPaths, Row
+from keras_fgvc.data.sources.files import (
+    HIDDEN,
+    SUFFIXES,
+    is_image_name,
+    visible_files,
+)
+from keras_fgvc.data.sources.report import Layout, by_ending, ending
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
-HIDDEN = (".", "__")  # what the names of folders of other programs begin with
-COLUMNS = ("path", "label", "split")
-BOX_COLUMNS = ("x_min", "y_min", "x_max", "y_max")
+CSV_NAMES = ("split.csv", "split.tsv")
+CSV_SUFFIXES = (".csv", ".tsv")
+# Folders that hold all the images, and are no class.
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 
 
 def read_class_folders(root: str, log) -> list[Row]:
     """Lists `root/<split>/<class>/...` or, without splits, `root/<class>/...`.
 
-    Folders inside a class folder are searched too. Hidden files and folders
-    are passed over; other files without the ending of an image are counted in
-    a note.
+    Folders inside a class folder are searched too. Where a single folder holds
+    everything, it is entered. What is passed over is told in a note.
 
     Args:
-        root: Folder. With a folder `train` of class folders in it, the folders
-            named train, validation (or val, valid) and test are its splits,
-            in capitals or not.
+        root: Folder. With a folder `train` of class folders in it, folders
+            named train, validation and test are its splits, in any usual
+            spelling, such as `Training`, `val` and `test_set`.
         log: `ProblemLog`; it is told of empty class folders.
 
     Raises:
-        ValueError: There is no class folder.
+        ValueError: There is no class folder, or two folders for one split.
     """
-    root = pathlib.Path(root)
-    if not _has_splits(root):
-        return _read_split(root, None, log)
-    rows = []
-    for folder in _folders(root):
-        split = _split_of(folder)
-        if split is None:
-            log.notes.append(f"{folder} is not a split and was not read")
-        else:
-            rows.extend(_read_split(folder, split, log))
+    root, seen = pathlib.Path(root), Layout(str(root))
+    place = _enter(root, seen)
+    splits = _find_splits(place)
+    if not splits:
+        rows = _read_split(place, None, seen, log)
+    else:
+        _look_around(place, seen)
+        rows = []
+        for folder in _folders(place):
+            if folder in splits:
+                seen.splits[splits[folder]] = folder.name
+                inner = _enter(folder, seen, splits[folder])
+                rows.extend(_read_split(inner, splits[folder], seen, log))
+            else:
+                seen.unused.append(str(folder))
+    log.notes.append(seen.note(place, len({row.label for row in rows})))
     return rows
 
 
-def _has_splits(root) -> bool:
-    """Tells whether `train` is a split: of vehicles it is a class."""
-    splits = {_split_of(folder): folder for folder in _folders(root)}
-    if "train" not in splits:
-        return False
-    return None not in splits or bool(_folders(splits["train"]))
+def _enter(folder, seen, split=None):
+    """Goes down while one folder alone has images, and they lie deeper.
+
+    Within a split only a folder of the same name, or named as a folder of all
+    images, is entered: any other is a class.
+    """
+    while split is not None or not _find_splits(folder):
+        folders = _folders(folder)
+        full = []
+        for candidate in folders:  # two are enough: do not search them all
+            full += [candidate] if any(_images(candidate)) else []
+            if len(full) > 1:
+                return folder
+        if not full or _own_images(full[0]) or not _folders(full[0]):
+            return folder
+        name = full[0].name.lower()
+        is_same = split_of(name) == split or name == folder.name.lower()
+        if split and not is_same and name not in IMAGE_FOLDERS:
+            return folder
+        _look_around(folder, seen)
+        seen.unused += [str(f) for f in folders if f != full[0]]
+        folder = full[0]
+    return folder
 
 
-def _split_of(folder):
-    return SPLIT_ALIASES.get(folder.name.lower())
+def _find_splits(folder) -> dict:
+    """Returns the split of each folder that is one, or nothing.
+
+    `train` of vehicles is a class: it holds images, and buses lie beside it.
+
+    Raises:
+        ValueError: Two folders are taken for the same split.
+    """
+    folders = _folders(folder)
+    # As in seg_train and seg_test.
+    words = [other_words(f.name) for f in folders]
+    common = set.intersection(*words) if len(words) > 1 else set()
+    splits = {f: split_of(f.name, common) for f in folders}
+    splits = {f: split for f, split in splits.items() if split is not None}
+    deep = [f for f in splits if _folders(f)]
+    has_train = "train" in splits.values()
+    if len(splits) == len(folders):
+        is_split = has_train or bool(deep)
+    else:
+        is_split = any(splits[f] == "train" for f in deep)
+    if not is_split:
+        return {}
+    for f, split in splits.items():
+        first = next(other for other in splits if splits[other] == split)
+        if f != first:
+            raise ValueError(
+                f"{folder} must have one folder for each split. Received: "
+                f"{first.name} and {f.name}, which are both taken for "
+                f"{split}. Rename one to train, validation or test, or move "
+                "it away."
+            )
+    return splits
 
 
-def _read_split(folder, split, log) -> list[Row]:
+def _read_split(folder, split, seen, log) -> list[Row]:
     class_folders = _folders(folder)
+    _look_around(folder, seen)
     if not class_folders:
         raise ValueError(
             f"{folder} holds no class folders. Put the images into one "
             f"folder a class, such as {folder / 'sparrow' / '1.jpg'}, or "
             "list them in a split.csv (columns path, label, split)."
+            + _name_tables(folder)
         )
     rows = []
     for class_folder in class_folders:
-        paths = _images(class_folder, log)
-        if not paths:
-            log.add(class_folder, "empty class folder", "holds no image")
-        rows.extend(Row(path, class_folder.name, split) for path in paths)
+        if class_folder.name.lower() in IMAGE_FOLDERS:
+            raise ValueError(
+                f"{class_folder} would become a class of the name "
+                f'"{class_folder.name}". Put its images into one folder a '
+                "class, or list them in a split.csv (columns path, label, "
+                "split)."
+            )
+        rows.extend(_read_class(class_folder, split, seen, log))
     return rows
+
+
+def _name_tables(folder) -> str:
+    names = [entry.name for entry in sorted(folder.glob("*.[ct]sv"))]
+    if not names:
+        return ""
+    return f" If {' or '.join(names)} lists them, open it by its own path."
+
+
+def _read_class(folder, split, seen, log) -> list[Row]:
+    problem = name_problem(folder.name)
+    if problem:
+        reason = f"names a class, and {problem}: rename the folder"
+        log.add(folder, "bad class name", reason)
+        return []
+    files = list(visible_files(folder, seen.hidden))
+    paths = [path for path in files if is_image_name(path)]
+    others = sorted(set(files) - set(paths))
+    if not paths:
+        reason = "holds no image"
+        if others:
+            reason += (
+                f" of a kind that is read; its files end in "
+                f"{by_ending(map(ending, others))}. Convert them, for "
+                "example to .png: images end in " + ", ".join(SUFFIXES)
+            )
+        log.add(folder, "empty class folder", reason)
+    seen.others += others
+    seen.endings.update(map(ending, paths))
+    return [Row(path, folder.name, split) for path in paths]
+
+
+def _look_around(folder, seen) -> None:
+    """Collects what lies beside class folders: it is told, not read."""
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            if entry.name.startswith(HIDDEN):
+                seen.hidden.append(str(entry))
+        elif not entry.name.startswith("."):
+            is_image = is_image_name(str(entry))
+            (seen.loose if is_image else seen.unused).append(str(entry))
 
 
 def _folders(folder) -> list[pathlib.Path]:
@@ -80,133 +192,75 @@ def _folders(folder) -> list[pathlib.Path]:
     )
 
 
-def visible_files(folder):
-    """Paths of all files in a folder and those in it, none of them hidden."""
-    for parent, folders, names in os.walk(folder):
-        # In place: os.walk goes on into what is left.
-        folders[:] = sorted(f for f in folders if not f.startswith(HIDDEN))
-        for name in sorted(n for n in names if not n.startswith(".")):
-            yield os.path.join(parent, name)
+def _own_images(folder) -> bool:
+    return any(
+        is_image_name(str(entry))
+        for entry in folder.iterdir()
+        if not entry.is_dir() and not entry.name.startswith(".")
+    )
 
 
-def _images(folder, log) -> list[str]:
-    files = list(visible_files(folder))
-    paths = [path for path in files if path.lower().endswith(SUFFIXES)]
-    num_others = len(files) - len(paths)
-    if num_others:
-        log.notes.append(
-            f"{folder}: {num_others} file(s) were passed over; images end "
-            f"in {', '.join(SUFFIXES)}"
-        )
-    return paths
+def _images(folder):
+    return (path for path in visible_files(folder) if is_image_name(path))
+
+
+def find_csv(folder) -> str | None:
+    """Returns the path of split.csv in whatever capitals, or None."""
+    names = [n for n in os.listdir(folder) if n.lower() in CSV_NAMES]
+    paths = [os.path.join(folder, name) for name in sorted(names, reverse=True)]
+    return next(filter(os.path.isfile, paths), None)
 
 
 def read_csv(csv_path: str, image_folder: str, log) -> list[Row]:
     """Reads the rows of a CSV; what is wrong with a row goes to `log`.
 
     Args:
-        csv_path: Comma-separated UTF-8 file whose first line names the
-            columns; further columns are ignored.
+        csv_path: File whose first line names the columns, separated by
+            commas, semicolons, tabs or bars, in UTF-8 or UTF-16.
         image_folder: Folder to which the paths are relative.
         log: `ProblemLog`.
 
     Raises:
-        ValueError: The file is empty, not UTF-8, lacks a column, or has a
-            quotation mark that is not closed.
+        ValueError: The file is empty, in another encoding, lacks a column, or
+            has a quotation mark that is not closed.
     """
-    columns, records = _read_records(csv_path)
-    has_boxes = _check_columns(csv_path, columns)
-    rows = []
-    for line, record in records:
+    table = read_table(csv_path)
+    columns = find_columns(csv_path, table.names)
+    paths, rows = ListedPaths(image_folder), []
+    has_decimal_commas = table.separator != "," and columns.has_decimal_commas(
+        cells for _, cells in table.records
+    )
+    for line, cells in table.records:
+        cells = [cell.strip() for cell in cells]
+        cells += [""] * (len(columns.names) - len(cells))
         try:
-            rows.append(_to_row(record, line, image_folder, has_boxes))
+            row = _to_row(cells, columns, paths, line)
+            box = columns.box(cells, has_decimal_commas)
+            rows.append(dataclasses.replace(row, box=box))
         except ValueError as error:
-            path = record["path"] or "(no path)"
+            path = cells[columns.places["path"]] or "(no path)"
             log.add(path, "bad row", f"{error} ({csv_path}, line {line})")
     if not rows and not log.problems:
         raise ValueError(f"{csv_path} lists no image. Add a line for each.")
+    facts = columns.facts(rows) + table.facts() + paths.facts()
+    log.notes.append(f"layout: {'; '.join(facts)}")
     return rows
 
 
-def _read_records(csv_path):
-    """Names of the columns, and pairs of a record's last line and a dict."""
-    text = io.StringIO(_read_text(csv_path))
-    # Strict: an open quotation mark would swallow the lines behind it.
-    reader = csv.DictReader(text, strict=True)
-    records, line = [], 0
-    try:
-        columns = reader.fieldnames or ()
-        line = reader.line_num
-        for record in reader:
-            line = reader.line_num
-            records.append((line, record))
-    except csv.Error as error:
-        raise ValueError(
-            f"{csv_path} is not comma-separated from line {line + 1} on "
-            f"({error}). Is a quotation mark not closed there?"
-        ) from error
-    return columns, records
-
-
-def _read_text(csv_path) -> str:
-    try:
-        # "utf-8-sig" drops the mark that spreadsheets write at the start.
-        with open(csv_path, newline="", encoding="utf-8-sig") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{csv_path} is not UTF-8 text (byte {error.start}). Save it "
-            'again as "CSV UTF-8".'
-        ) from error
-
-
-def _check_columns(csv_path, columns) -> bool:
-    """Returns whether there are boxes."""
-    missing = [name for name in COLUMNS if name not in columns]
-    found_box = [name for name in BOX_COLUMNS if name in columns]
-    if found_box and len(found_box) < len(BOX_COLUMNS):
-        missing += [name for name in BOX_COLUMNS if name not in columns]
-    if missing:
-        raise ValueError(
-            f"{csv_path} lacks the column(s) {', '.join(missing)}. Its first "
-            f"line must name {', '.join(COLUMNS)} and, with boxes, "
-            f"{', '.join(BOX_COLUMNS)}. "
-            f"Received: {', '.join(columns) or 'nothing'}."
-        )
-    return bool(found_box)
-
-
-def _to_row(record, line, image_folder, has_boxes) -> Row:
+def _to_row(cells, columns, paths, line) -> Row:
+    values = {name: cells[place] for name, place in columns.places.items()}
     for name in COLUMNS:
-        if not (record[name] or "").strip():
+        if not values[name]:
             raise ValueError(f"`{name}` is empty")
-    if "\0" in record["path"]:
+    if "\0" in values["path"]:
         raise ValueError("`path` holds a NUL character, as no file name can")
-    split = record["split"].strip().lower()
-    if split not in SPLIT_ALIASES:
+    if problem := name_problem(values["label"]):
+        raise ValueError(f"`label` {problem}: {values['label']!r}")
+    split = split_of(values["split"])
+    if split is None:
         raise ValueError(
             "`split` must be train, validation or test, "
-            f'not "{record["split"]}"'
+            f'not "{values["split"]}"'
         )
-    return Row(
-        path=os.path.join(image_folder, record["path"].strip()),
-        label=record["label"].strip(),
-        split=SPLIT_ALIASES[split],
-        box=_to_box(record) if has_boxes else None,
-        line=line,
-    )
-
-
-def _to_box(record) -> tuple[float, ...]:
-    sides = []
-    for name in BOX_COLUMNS:
-        try:
-            sides.append(float(record[name]))
-        except (TypeError, ValueError):
-            sides.append(math.nan)
-        if not math.isfinite(sides[-1]):
-            raise ValueError(
-                f"`{name}` of the box must be a number of pixels, "
-                f'not "{record[name] or ""}"'
-            )
-    return tuple(sides)
+    path = paths.find(values["path"])
+    return Row(path, values["label"], split, line=line)

@@ -16,13 +16,21 @@ from keras_fgvc.data.builders.catalogue import (
     open_entry,
 )
 from keras_fgvc.data.builders.catalogue_entry import CatalogueEntry
+from keras_fgvc.data.builders.listed_folder import (
+    describe,
+    find_lists,
+    read_lists,
+)
 from keras_fgvc.data.dataset import LabeledImages
 from keras_fgvc.data.opening import table
-from keras_fgvc.data.opening.listing import read_class_folders, read_csv
+from keras_fgvc.data.opening.listing import (
+    CSV_SUFFIXES,
+    find_csv,
+    read_class_folders,
+    read_csv,
+)
 from keras_fgvc.data.sources.files import VERIFY
-from keras_fgvc.data.sources.report import ProblemLog
-
-CSV_NAME = "split.csv"
+from keras_fgvc.data.sources.report import ProblemLog, tell_same_bytes
 
 
 def open_dataset(
@@ -42,13 +50,15 @@ def open_dataset(
     prepared the first time, and then read where they are. A name goes before
     a folder of the same name: write "./mnist" for that.
 
-    Of folders and files, three layouts are read:
+    Of folders and files, four layouts are read, and the report notes what was
+    taken for what, and what was not read:
 
     - `root/train/<class>/*.jpg`, also with `root/test` and `root/validation`;
     - `root/<class>/*.jpg`: test and validation are cut from it;
     - `root/split.csv` or any `.csv` with the columns path, label, split
       and, with boxes, x_min, y_min, x_max, y_max in pixels of the upright
-      image. Other columns are ignored.
+      image, or all from 0 to 1. A row of four empty cells has no box;
+    - the folder of CUB-200-2011 or NABirds, with their lists.
 
     Without a validation split one is cut from train: of each class the same
     share, but at least one image where there are two. Test is left alone.
@@ -207,9 +217,9 @@ def info(
         data_dir: See `open_dataset`.
 
     Returns:
-        `LabeledImages`; see `summary()`, `class_names`, `split_sizes`. For a
-        name that is not on disk its `CatalogueEntry`; both have `summary()`,
-        `name`, `num_classes`, `split_sizes`, `source` and `licence`.
+        `LabeledImages`; for a name that is not on disk its `CatalogueEntry`.
+        Both have `summary()`, `name`, `num_classes`, `split_sizes`, `source`
+        and `licence`.
 
     Raises:
         ValueError: An unknown name or a missing folder.
@@ -252,7 +262,10 @@ def _open_files(
         rows = table.cut(rows, "test", test_fraction, seed, log)
     if all(row.split != "validation" for row in rows):
         rows = table.cut(rows, "validation", validation_fraction, seed, log)
+    tell_same_bytes(rows, log)
     class_names, splits = table.to_splits(rows)
+    if len(class_names) == 1:
+        log.notes.append(f"there is one class only, {class_names[0]}")
     return LabeledImages(
         name=os.path.basename(os.path.abspath(path)),
         class_names=class_names,
@@ -264,11 +277,14 @@ def _open_files(
 
 def _read_rows(path, data_dir, log):
     if os.path.isdir(path):
-        csv_path = os.path.join(path, CSV_NAME)
-        if not os.path.isfile(csv_path):
-            return read_class_folders(path, log)
-        return read_csv(csv_path, data_dir or path, log)
-    if path.lower().endswith(".csv") and os.path.isfile(path):
+        csv_path = find_csv(path)
+        if csv_path is not None:
+            return read_csv(csv_path, data_dir or path, log)
+        lists = find_lists(path)
+        return (
+            _read_lists(lists, log) if lists else read_class_folders(path, log)
+        )
+    if path.lower().endswith(CSV_SUFFIXES) and os.path.isfile(path):
         return read_csv(path, data_dir or os.path.dirname(path), log)
     raise ValueError(
         "`name_or_path` must be one of "
@@ -276,3 +292,9 @@ def _read_rows(path, data_dir, log):
         + ", or a folder or .csv file that exists. "
         f'Received: "{path}" (looked for at {os.path.abspath(path)}).'
     )
+
+
+def _read_lists(folder, log):
+    listed = read_lists(folder)
+    log.notes.append(describe(folder, listed))
+    return [table.Row(*each) for each in listed]

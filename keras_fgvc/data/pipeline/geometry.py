@@ -81,7 +81,8 @@ def move_image(image, affine: AffineMap, output_size, fill):
 def move_box(box, affine: AffineMap, input_size, output_size):
     """Normalised (..., 4) -> upright boxes around the moved corners, clipped.
 
-    A box that lies wholly outside the output becomes all zeros.
+    A box that lies wholly outside the output becomes all zeros; NaN, no box,
+    stays so.
     """
     import tensorflow as tf
 
@@ -99,8 +100,9 @@ def move_box(box, affine: AffineMap, input_size, output_size):
     low = tf.clip_by_value(tf.reduce_min(moved, axis=-2), 0.0, 1.0)
     high = tf.clip_by_value(tf.reduce_max(moved, axis=-2), 0.0, 1.0)
     is_visible = tf.reduce_all(high > low, axis=-1, keepdims=True)
-    box = tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
-    return tf.where(is_visible, box, tf.zeros_like(box))
+    found = tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
+    found = tf.where(is_visible, found, tf.zeros_like(found))
+    return tf.where(tf.math.is_nan(box), box, found)
 
 
 def flip_image(image, mirror):
@@ -183,7 +185,7 @@ def cut_file(encoded, choose, output_size):
 def cut_box(box, window: Window):
     """Normalised `(..., 4)` -> what of it lies in the window, normalised.
 
-    A box that lies wholly outside becomes all zeros.
+    A box that lies wholly outside becomes all zeros; NaN, no box, stays so.
     """
     import tensorflow as tf
 
@@ -193,7 +195,8 @@ def cut_box(box, window: Window):
     )
     cut = tf.clip_by_value((box * stored_size - corner) / size, 0.0, 1.0)
     is_there = tf.reduce_all(cut[..., 2:] > cut[..., :2], -1, keepdims=True)
-    return tf.where(is_there, cut, tf.zeros_like(cut))
+    cut = tf.where(is_there, cut, tf.zeros_like(cut))
+    return tf.where(tf.math.is_nan(box), box, cut)
 
 
 def normalize_box(box, size) -> tuple[np.ndarray, bool]:

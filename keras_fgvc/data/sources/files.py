@@ -6,11 +6,13 @@ import hashlib
 import io
 import os
 import pathlib
+import stat
 import time
 
 import keras
 
 from keras_fgvc.data.sources.remembered import Found, Remembered
+from keras_fgvc.data.sources.report import ending
 from keras_fgvc.data.sources.source import add_files, add_json, decoded
 from keras_fgvc.decoding.headers import kind_of, orientation, read_size
 from keras_fgvc.decoding.images import check, why_refused
@@ -23,6 +25,11 @@ PROGRESS_INTERVAL = 1.0  # seconds: a log file keeps each update
 # Opening more files takes longer than a graph for all formats.
 MAX_OPENED = 20_000
 SAVE_INTERVAL = 30.0  # seconds: a process that is killed loses little
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".pjpeg", ".pjp"),
+    *(".png", ".apng", ".gif", ".bmp", ".dib", ".webp"),
+)
+HIDDEN = (".", "__")  # what the names of folders of other programs begin with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +83,33 @@ def _kinds(paths) -> tuple[str, ...]:
     return KINDS if None in found else tuple(k for k in KINDS if k in found)
 
 
-def check_images(paths, verify: str, log) -> list[tuple[int, int] | None]:
+def not_a_file(path) -> str | None:
+    """Returns why a path is no file to read, or None. Opens nothing.
+
+    Opening a FIFO waits until somebody writes, and a device may never end.
+    What does not exist is not told here.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError:
+        return "holds a NUL character, as no file name can"
+    except OSError:
+        return None
+    return None if stat.S_ISREG(mode) else _no_file(mode)
+
+
+def _no_file(mode) -> str:
+    kinds = {
+        "a folder": stat.S_ISDIR,
+        "a pipe (FIFO)": stat.S_ISFIFO,
+        "a socket": stat.S_ISSOCK,
+        "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    }
+    found = [kind for kind, is_kind in kinds.items() if is_kind(mode)]
+    return f"cannot be read: it is {found[0] if found else 'no file'}"
+
+
+def check_images(paths, verify: str, log) -> list[Found]:
     """Reads all images in parallel; what is wrong goes to `log`.
 
     What a full check found is remembered: a file is decoded again only after
@@ -89,8 +122,8 @@ def check_images(paths, verify: str, log) -> list[tuple[int, int] | None]:
         log: `ProblemLog`.
 
     Returns:
-        For each path the (height, width) of the upright image, or None
-        where it cannot be used.
+        For each path what was found; its `size` is None where the image
+        cannot be used.
     """
     memory = Remembered(paths)
     facts = [_attempt(os.stat, path) for path in paths]
@@ -108,7 +141,7 @@ def check_images(paths, verify: str, log) -> list[tuple[int, int] | None]:
     for path, result in zip(paths, found, strict=True):
         if result.kind is not None:
             log.add(path, result.kind, result.reason)
-    return [result.size for result in found]
+    return found
 
 
 def _check(paths, check, memory):
@@ -138,6 +171,8 @@ def _known(path, facts, memory):
     """Returns what is known of a file before it is opened, or None."""
     if isinstance(facts, Found):  # it could not even be looked at
         return facts
+    if not stat.S_ISREG(facts.st_mode):
+        return Found(kind="unreadable file", reason=_no_file(facts.st_mode))
     if facts.st_size == 0:
         return Found(kind="empty file", reason="is empty (0 bytes)")
     return memory.find(path, facts)
@@ -153,7 +188,8 @@ def _attempt(check, path):
         reason = f"cannot be read: {error.strerror}"
         return Found(kind="unreadable file", reason=reason)
     except ValueError as error:
-        return Found(kind=BROKEN, reason=str(error))
+        reason = not_a_file(path) or str(error)
+        return Found(kind=BROKEN, reason=reason)
 
 
 def _read_header(path) -> Found:
@@ -175,3 +211,32 @@ def _decode(path) -> Found:
         reason = problem or "is cut short or corrupt and cannot be decoded"
         return Found(digest=digest, kind=BROKEN, reason=reason)
     return Found(size, orientation(io.BytesIO(encoded)), digest)
+
+
+def is_image_name(path: str) -> bool:
+    """Tells by the ending whether a file is read; by its start without one."""
+    if path.lower().endswith(SUFFIXES):
+        return True
+    if ending(path) or not os.path.isfile(path):
+        return False
+    try:
+        return kind_of(path) is not None
+    except OSError:
+        return False
+
+
+def visible_files(folder, hidden=None):
+    """Paths of all files in a folder and those in it, none of them hidden.
+
+    Args:
+        folder: Where to look.
+        hidden: List to which the hidden folders are added, or None.
+    """
+    for parent, folders, names in os.walk(folder):
+        if hidden is not None:
+            found = [f for f in sorted(folders) if f.startswith(HIDDEN)]
+            hidden += [os.path.join(parent, name) for name in found]
+        # In place: os.walk goes on into what is left.
+        folders[:] = sorted(f for f in folders if not f.startswith(HIDDEN))
+        for name in sorted(n for n in names if not n.startswith(".")):
+            yield os.path.join(parent, name)

@@ -2,10 +2,22 @@
 
 import collections
 import dataclasses
+import os
+import re
 
 from keras_fgvc._checks import check_choice
 
 MAX_SHOWN = 10
+MAX_NAMED = 5
+SAME_BYTES = {
+    "leak": "image file(s) have the same bytes as one of another split, so a "
+    "score is measured on images that were trained on",
+    "conflict": "image file(s) have the same bytes as one of another class",
+    "repetition": "image file(s) have the same bytes as one of their class "
+    "and split",
+}
+# Control characters, and bytes that are not UTF-8 as Python keeps them.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ON_ERROR = ("raise", "skip")
 
 
@@ -25,12 +37,29 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True)
+class SameBytes:
+    """Two image files with the same content.
+
+    Args:
+        kind: "leak" (in two splits), "conflict" (under two labels) or
+            "repetition" (of one label in one split).
+        first, second: Each a text of path, label and split.
+    """
+
+    kind: str
+    first: str
+    second: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """Problems that `open_dataset` left out, and its notes.
 
     Args:
         left_out: Tuple of `Problem`, each with `path`, `kind`, `reason`.
         notes: Tuple of sentences about the data set as a whole.
+        same_bytes: Tuple of `SameBytes`, all that the full check found; the
+            notes show the first ones.
 
     Attributes:
         counts: Dictionary from the kind of a problem to its number.
@@ -38,6 +67,7 @@ class Report:
 
     left_out: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    same_bytes: tuple[SameBytes, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -45,7 +75,11 @@ class Report:
 
     def lines(self) -> list[str]:
         """Readable lines for the end of a summary."""
-        lines = [f"  note: {note}" for note in self.notes]
+        lines = [
+            f"  note: {printable(line)}" if not n else f"    {printable(line)}"
+            for note in self.notes
+            for n, line in enumerate(note.split("\n"))
+        ]
         if self.left_out:
             lines.append(f"  left out: {_count_kinds(self.counts)}")
             lines.extend(_list_problems(self.left_out))
@@ -60,6 +94,7 @@ class ProblemLog:
         self.on_error = on_error
         self.problems = []
         self.notes = []
+        self.same_bytes = []
 
     def add(self, path: str, kind: str, reason: str) -> None:
         """Notes that the image (or row, or folder) at `path` is no use."""
@@ -78,7 +113,8 @@ class ProblemLog:
         )
 
     def report(self) -> Report:
-        return Report(tuple(self.problems), tuple(self.notes))
+        found = (self.problems, self.notes, self.same_bytes)
+        return Report(*map(tuple, found))
 
 
 def _count_kinds(counts) -> str:
@@ -86,7 +122,121 @@ def _count_kinds(counts) -> str:
 
 
 def _list_problems(problems) -> list[str]:
-    shown = [f"  {p.path}: {p.reason}" for p in problems[:MAX_SHOWN]]
+    shown = [printable(f"  {p.path}: {p.reason}") for p in problems[:MAX_SHOWN]]
     if len(problems) > MAX_SHOWN:
         shown.append(f"  ... and {len(problems) - MAX_SHOWN} more")
     return shown
+
+
+@dataclasses.dataclass
+class Layout:
+    """Folders and files of a data set that are no class, for one note.
+
+    Args:
+        root: Folder of the data set.
+        endings: Number of images by the ending of their names.
+        others: Files in class folders that are no images.
+        loose: Images beside class folders.
+        hidden: Hidden folders.
+        unused: Folders and files that are neither split nor class.
+        splits: Name of the folder of each split.
+    """
+
+    root: str
+    endings: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    others: list = dataclasses.field(default_factory=list)
+    loose: list = dataclasses.field(default_factory=list)
+    hidden: list = dataclasses.field(default_factory=list)
+    unused: list = dataclasses.field(default_factory=list)
+    splits: dict = dataclasses.field(default_factory=dict)
+
+    def note(self, place, num_classes: int) -> str:
+        """Returns the note of class folders that lie in `place`."""
+        where = ", ".join(
+            f"{split} (folder {name})" for split, name in self.splits.items()
+        )
+        text = f"layout: {num_classes} class folder(s)"
+        text += f" in {where}" if where else ""
+        below = os.path.relpath(place, self.root)
+        text += f", below {below}" if below != os.curdir else ""
+        text += f", with {by_ending(self.endings) or 'no'} files; no boxes"
+        kinds = {
+            "files of other endings": self.others,
+            "images in no class folder": self.loose,
+            "hidden folders": self.hidden,
+            "other folders and files": self.unused,
+        }
+        not_read = [
+            f"{len(paths)} {kind} ({self._some(paths)})"
+            for kind, paths in kinds.items()
+            if paths
+        ]
+        if not_read:
+            text += f". Not read: {'; '.join(not_read)}"
+        return text
+
+    def _some(self, paths) -> str:
+        shown = [os.path.relpath(p, self.root) for p in paths[:MAX_NAMED]]
+        more = len(paths) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def ending(path: str) -> str:
+    """Returns the ending of a file's name, such as ".jpg", in small letters."""
+    return os.path.splitext(path)[1].lower()
+
+
+def by_ending(endings) -> str:
+    """Returns a list of endings with their numbers."""
+    counts = collections.Counter(endings).most_common()
+    return ", ".join(f"{n} {name or 'no ending'}" for name, n in counts)
+
+
+def printable(text: str) -> str:
+    """Escapes what a terminal cannot show, or would obey.
+
+    Names of files may hold bytes that are not UTF-8, line breaks and the
+    codes that move a cursor. The escapes are also those of JSON.
+    """
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def tell_same_bytes(rows, log) -> None:
+    """Notes files with the same content: leaks, conflicts, repetitions."""
+    groups = {}
+    for row in rows:
+        if row.digest is not None:
+            groups.setdefault(row.digest, []).append(row)
+    found = [
+        SameBytes(kind, _described(pair[0]), _described(pair[1]))
+        for group in groups.values()
+        for kind, pair in _pairs(group)
+    ]
+    log.same_bytes += found
+    for kind, meaning in SAME_BYTES.items():
+        pairs = [f"{p.first} and {p.second}" for p in found if p.kind == kind]
+        if pairs:
+            shown = "\n".join(pairs[:MAX_SHOWN])
+            more = len(pairs) - MAX_SHOWN
+            shown += f"\n... and {more} more" if more > 0 else ""
+            log.notes.append(f"{kind}: {len(pairs)} {meaning}:\n{shown}")
+
+
+def _pairs(group):
+    """Yields each later row with the first that it differs from, if any."""
+    for number, row in enumerate(group[1:], start=1):
+        earlier = group[:number]
+        leaks = [other for other in earlier if other.split != row.split]
+        conflicts = [other for other in earlier if other.label != row.label]
+        if leaks:
+            yield "leak", (leaks[0], row)
+        if conflicts:
+            yield "conflict", (conflicts[0], row)
+        if not leaks and not conflicts:
+            yield "repetition", (group[0], row)
+
+
+def _described(row) -> str:
+    return f"{row.path} ({row.label}, {row.split})"

@@ -132,7 +132,7 @@ def test_bad_rows(tmp_path, line, name, reason):
     ("header", "missing"),
     [
         ("path,label", "split"),
-        ("file,label,split", "path"),
+        ("thing,label,split", "path"),
         ("path,label,split,x_min,y_min,x_max", "y_max"),
     ],
 )

@@ -289,3 +289,21 @@ def test_crops_are_taken_from_a_larger_image():
 def test_wrong_options_raise(options, error, message):
     with pytest.raises(error, match=message):
         Augmentation(**options)
+
+
+def test_no_box_stays_no_box():
+    """A row of NaN, where zeros would be a box that was cut away."""
+    image, box = smooth_pixels(), np.full(4, np.nan, np.float32)
+    for options in (
+        {"random_crop": (0.5, 0.6)},
+        {"rotation": 30},
+        {"horizontal_flip": True},
+        {},
+    ):
+        for seed in range(3):
+            _, found = Augmentation(**options)(image, (0, seed), box)
+            assert np.isnan(found).all(), options
+    boxes = np.array([box, [0.1, 0.1, 0.9, 0.9]], np.float32)
+    window = geometry.Window((10, 10), (2, 2), (4, 4))
+    cut = geometry.cut_box(boxes, window).numpy()
+    assert np.isnan(cut).any(axis=1).tolist() == [True, False]
