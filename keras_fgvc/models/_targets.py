@@ -24,13 +24,19 @@ def label_entry(targets):
     if isinstance(targets, (list, tuple)):
         if len(targets) != 1 or not hasattr(targets[0], "shape"):
             kind = type(targets).__name__
-            raise ValueError(NO_LABELS.format(f"a {kind} of {len(targets)}"))
+            hint = "Make it a dict that names each entry"
+            raise ValueError(
+                NO_LABELS.format(f"a {kind} of {len(targets)}") + f" {hint}."
+            )
         return targets[0]
     if not isinstance(targets, dict):
         return targets
     if "label" not in targets:
         keys = ", ".join(map(repr, targets)) or "no keys"
-        raise ValueError(NO_LABELS.format(f"a dict with {keys}"))
+        raise ValueError(
+            NO_LABELS.format(f"a dict with {keys}")
+            + " Name the entry that holds the labels 'label'."
+        )
     return targets["label"]
 
 
@@ -88,7 +94,7 @@ def mean_over_images(term, sample_weight):
 
 def nan_without_class(term, is_class):
     """Makes a loss term NaN where an image has no class, `is_class` `(b,)`."""
-    if not term.shape:
+    if len(term.shape) == 0:
         is_class = ops.all(is_class)
     return ops.where(is_class, term, ops.cast(float("nan"), term.dtype))
 
