@@ -135,7 +135,9 @@ class OneHotMetric(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         labels = class_numbers(y_true, self.num_classes)
         rows = ops.one_hot(labels, self.num_classes, dtype="float32")
-        self.metric.update_state(rows, y_pred, sample_weight)
+        # A copy: TensorFlow's binary cross-entropy would find the logits that
+        # Keras keeps at the tensor, and take them for those of a sigmoid.
+        self.metric.update_state(rows, ops.copy(y_pred), sample_weight)
 
     def result(self):
         return self.metric.result()
