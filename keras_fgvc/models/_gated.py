@@ -5,7 +5,11 @@ import inspect
 import keras
 
 from keras_fgvc.models._gate import TargetGate, without_split
-from keras_fgvc.models._gated_data import gated, one_sentence
+from keras_fgvc.models._gated_data import (
+    gated,
+    keeping_weights,
+    one_sentence,
+)
 from keras_fgvc.models._replicated import ReplicatedModel
 
 
@@ -36,7 +40,7 @@ class GatedModel(ReplicatedModel):
         changed = _gated_arguments(gate, given)
         if changed:  # the weights of the classes are those of the images
             given |= {**changed, "class_weight": None}
-        with one_sentence():
+        with one_sentence(), keeping_weights(self):
             return super().fit(**given)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -47,7 +51,7 @@ class GatedModel(ReplicatedModel):
         given = bound.arguments
         given |= given.pop("kwargs", {})
         given |= _gated_arguments(TargetGate(self.num_classes), given)
-        with one_sentence():
+        with one_sentence(), keeping_weights(self):
             return super().evaluate(**given)
 
     def train_on_batch(

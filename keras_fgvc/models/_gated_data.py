@@ -29,6 +29,38 @@ def one_sentence():
         raise ValueError(found[1].replace("] [", " ")) from None
 
 
+@contextmanager
+def keeping_weights(model):
+    """Gives a model its weights back after an error between two steps.
+
+    On JAX Keras takes the values of all variables away while steps run, and
+    loses them where the data of a step raise.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    before = {id(v): v._value for v in _all_variables(model)}
+    try:
+        yield
+    except Exception:
+        model.jax_state_sync()
+        for v in _all_variables(model):
+            if v._value is None:
+                # Metrics that this call made had counted nothing.
+                zeros = keras.ops.zeros(v.shape, v.dtype)
+                v._value = before.get(id(v), zeros)
+        raise
+
+
+def _all_variables(model):
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *model.metrics_variables]
+    return variables + (optimizer.variables if optimizer else [])
+
+
 def gated(gate, x, y=None, sample_weight=None) -> tuple:
     """Returns data, targets and weights as `keras.Model.fit` takes them.
 

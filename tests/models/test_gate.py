@@ -72,6 +72,9 @@ WAYS = {
 }
 model = pytest.fixture(scope="module")(make_model)
 
+# On every backend: each has batches of its own kind.
+pytestmark = pytest.mark.compiled
+
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fault", WRONG)
@@ -93,7 +96,23 @@ def test_missing_labels(model, way, fault):
         WAYS[way](model, targets)
 
 
-@pytest.mark.compiled
+@pytest.mark.parametrize("wrong", [0, 7])  # in the first batch, in the last
+def test_weights_outlive_an_error(wrong):
+    model = make_model(rate=0.1)
+    before, labels = model.get_weights(), LABELS.copy()
+    labels[wrong] = 3
+    with pytest.raises(ValueError, match=r"^Labels must"):
+        model.fit(Batches(labels), shuffle=False, verbose=0)
+    with pytest.raises(ValueError, match=r"^Labels must"):
+        model.evaluate(Batches(labels), verbose=0)
+    after = model.get_weights()
+    has_moved = [
+        not np.array_equal(a, b) for a, b in zip(before, after, strict=True)
+    ]
+    assert any(has_moved) == (wrong == 7)  # one step was made before
+    model.fit(Batches(LABELS), verbose=0)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="graphs")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_graph_raises_one_sentence(jit_compile):

@@ -17,6 +17,9 @@ from tests.models.ways_in import (
 CLASS_WEIGHT = {0: 1.0, 2: 0.25}  # 1 for the class between
 model = pytest.fixture(scope="module")(make_model)
 
+# On every backend: each has batches of its own kind.
+pytestmark = pytest.mark.compiled
+
 
 def losses_by_hand(model):
     rows = model.predict(IMAGES, verbose=0)["probabilities"]
