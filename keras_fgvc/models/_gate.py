@@ -49,9 +49,13 @@ class TargetGate:
             return y, self._weigh_in_graph(labels_of(y), sample_weight)
         check_labels(labels, self.num_classes)
         _check_counts(x, y, sample_weight)
+        if labels.ndim == 2:
+            y = _with_labels(y, labels[:, 0])
         if self.weights is not None:
             _check_alone(sample_weight)
             sample_weight = self.weights[labels.reshape(-1).astype("int32")]
+        elif len(getattr(sample_weight, "shape", ())) == 2:
+            sample_weight = sample_weight[:, 0]
         return y, sample_weight
 
     def batch(self, batch) -> tuple:
@@ -68,8 +72,8 @@ class TargetGate:
         weights = weights_of(_only_for_images(weights))
         labels = labels_of(y)
         with tf.control_dependencies([assert_labels(labels, self.num_classes)]):
-            y = keras.tree.map_structure(tf.identity, y)
             labels = tf.identity(labels)
+        y = _with_labels(y, labels)
         if self.weights is not None:
             _check_alone(weights)
             weights = tf.gather(self.weights, tf.cast(labels, "int32"))
@@ -148,6 +152,16 @@ def _without_lists(targets):
     if any(len(getattr(each, "shape", ())) for each in targets):
         return targets  # arrays: one for each output
     return np.asarray(targets)
+
+
+def _with_labels(targets, labels):
+    """Returns targets with other labels: no column, where a row will do.
+
+    TensorFlow would trace a step for both, and forget the rank of either.
+    """
+    if isinstance(targets, dict):
+        return {**targets, "label": labels}
+    return labels
 
 
 def _only_for_images(sample_weight):

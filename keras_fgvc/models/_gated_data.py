@@ -140,5 +140,5 @@ class _Collate:
     def __call__(self, samples):
         import torch
 
-        x, y, *weights = self.gate.batch(self.collate(samples))
-        return x, y, *(torch.as_tensor(each) for each in weights)
+        x, *rest = self.gate.batch(self.collate(samples))
+        return x, *keras.tree.map_structure(torch.as_tensor, rest)

@@ -54,6 +54,8 @@ def labels_of(targets):
             "Labels must be integers. Received: text. Number the class names: "
             "`names, labels = np.unique(labels, return_inverse=True)`."
         )
+    if _has_unknown_rank(labels):
+        return ops.reshape(labels, (-1,))
     check_label_shape(labels.shape)
     return labels[:, 0] if len(labels.shape) == 2 else labels
 
@@ -75,6 +77,8 @@ def weights_of(sample_weight):
         weights = weights["label"]
     if isinstance(weights, (list, tuple)):
         weights = np.asarray(weights, "float32")
+    if _has_unknown_rank(weights):
+        return ops.reshape(weights, (-1,))
     shape = tuple(getattr(weights, "shape", (None,)))
     if len(shape) != 1 and shape[1:] != (1,):
         raise ValueError(
@@ -82,6 +86,11 @@ def weights_of(sample_weight):
             f"or (batch, 1). Received: shape {shape}."
         )
     return weights
+
+
+def _has_unknown_rank(values):
+    """As where TensorFlow has traced a step with rows and with columns."""
+    return getattr(getattr(values, "shape", None), "rank", 0) is None
 
 
 def mean_over_images(term, sample_weight):

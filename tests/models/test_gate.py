@@ -109,7 +109,10 @@ def test_weights_outlive_an_error(wrong):
     has_moved = [
         not np.array_equal(a, b) for a, b in zip(before, after, strict=True)
     ]
-    assert any(has_moved) == (wrong == 7)  # one step was made before
+    if wrong == 0:
+        assert not any(has_moved)
+    elif keras.backend.backend() != "tensorflow":  # it looks at all before
+        assert any(has_moved)
     model.fit(Batches(LABELS), verbose=0)
 
 
