@@ -141,11 +141,12 @@ def check_labels(labels, num_classes: int) -> None:
     compiled graph the values are not known yet.
     """
     labels = np.asarray(labels)
-    if labels.ndim > 1 and labels.shape[-1] > 1:
+    if labels.dtype.kind not in "biuf":
         raise ValueError(
-            "Labels must be one class number an image. Received: shape "
-            f"{labels.shape}. Of one-hot labels take `labels.argmax(-1)`."
+            f"Labels must be integers from 0 to {num_classes - 1} "
+            f"(num_classes={num_classes}). Received: {_no_number(labels)}"
         )
+    check_label_shape(labels.shape)
     inside = (labels >= 0) & (labels < num_classes)  # NaN is not
     wrong = labels[~inside | (labels != np.trunc(labels))]
     if wrong.size:
@@ -155,3 +156,28 @@ def check_labels(labels, num_classes: int) -> None:
             f"{wrong.size - 1} more such. Count the classes again, or "
             "number the labels from 0."
         )
+
+
+def check_label_shape(shape) -> None:
+    """Raises unless a shape is that of one label per image."""
+    shape = tuple(shape)
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] in (1, None)):
+        return
+    raise ValueError(
+        "Labels must be one class number per image, of shape (batch,) or "
+        f"(batch, 1). Received: shape {shape}. Of one-hot labels take "
+        '`labels.argmax(-1)`, or give `label_mode="int"` to '
+        "`image_dataset_from_directory`."
+    )
+
+
+def _no_number(labels):
+    """Describes labels that are text or objects, and how to number them."""
+    texts = (each for each in labels.flat if isinstance(each, (str, bytes)))
+    text = next(texts, None)
+    if text is None:
+        return f"dtype {labels.dtype}. Convert them: `labels.astype('int32')`."
+    return (
+        f"the text {text[:40]!r}. Number the class names: "
+        "`names, labels = np.unique(labels, return_inverse=True)`."
+    )

@@ -7,6 +7,8 @@ one step over the joined batch. On other backends, on one device and while a
 graph is being built they change nothing.
 """
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -48,6 +50,12 @@ def num_replicas() -> int:
 def strategy_of(model):
     """The strategy in whose scope a model was built, or None."""
     return getattr(model, "_distribute_strategy", None)
+
+
+def strategy_scope(model):
+    """The scope of the strategy a model was built in, or an empty one."""
+    strategy = strategy_of(model)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def is_multi_worker(strategy) -> bool:

@@ -110,7 +110,7 @@ def test_names_of_classes_may_be_of_any_language():
         (
             ValueError,
             lambda: _checks.check_labels(np.eye(3), 3),
-            r"one class number an image.*shape \(3, 3\).*argmax\(-1\)",
+            r"one class number per image.*shape \(3, 3\).*argmax\(-1\)",
         ),
     ],
 )

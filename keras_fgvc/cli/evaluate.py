@@ -49,6 +49,7 @@ def _rows(figures, split):
     yield "top-1", _percent(figures.top1)
     yield "top-5", _percent(figures.top5)
     yield "mean per class", _percent(figures.mean_per_class)
+    yield "macro F1", _percent(figures.macro_f1)
     likelihood = f"{figures.negative_log_likelihood:7.3f}"
     yield "negative log likelihood", likelihood
     yield "calibration error", _percent(figures.calibration_error)

@@ -17,6 +17,7 @@ from keras_fgvc.evaluation.figures import (
     Evaluation,
     evaluate,
     evaluate_predictions,
+    macro_f1,
 )
 from keras_fgvc.evaluation.predicting import predict
 from keras_fgvc.evaluation.predictions import Predictions
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_predictions",
+    "macro_f1",
     "mean_and_spread",
     "negative_log_likelihood",
     "predict",

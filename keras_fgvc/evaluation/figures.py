@@ -37,6 +37,7 @@ class Evaluation:
             width, of the most probable class.
         equal_mass_calibration_error: The same with bins of equal mass.
         with_boxes: Number of images with a true box.
+        macro_f1: Mean of the F1 scores of the classes, see `macro_f1`.
     """
 
     images: int
@@ -50,6 +51,7 @@ class Evaluation:
     calibration_error: float = math.nan
     equal_mass_calibration_error: float = math.nan
     with_boxes: int | None = None
+    macro_f1: float = math.nan
 
     def __str__(self):
         parts = [
@@ -57,6 +59,7 @@ class Evaluation:
             f"top-1 {100 * self.top1:.2f} %",
             f"top-5 {100 * self.top5:.2f} %",
             f"mean per class {100 * self.mean_per_class:.2f} %",
+            f"macro F1 {100 * self.macro_f1:.2f} %",
             f"negative log likelihood {self.negative_log_likelihood:.3f}",
             f"calibration error {100 * self.calibration_error:.1f} %",
         ]
@@ -138,6 +141,7 @@ def evaluate_predictions(predictions: Predictions) -> Evaluation:
         localization=_localization(predictions),
         with_boxes=_with_boxes(predictions),
         mean_per_class=_mean_of_known(per_class.values()),
+        macro_f1=macro_f1(labels, _named(predictions)),
         negative_log_likelihood=negative_log_likelihood(
             predictions.probabilities, labels
         ),
@@ -146,6 +150,60 @@ def evaluate_predictions(predictions: Predictions) -> Evaluation:
             confidences, right, bins="equal_mass"
         ),
     )
+
+
+def macro_f1(labels, predicted) -> float:
+    """Computes the mean of the F1 scores of the classes, for rare classes.
+
+    Each class c counts alike, however many images it has:
+
+        F1_c = 2 TP_c / (2 TP_c + FP_c + FN_c)
+
+    with its right images TP_c, those wrongly called so FP_c and those called
+    otherwise FN_c. A class without images that is never predicted does not
+    count, as in scikit-learn's `f1_score(average="macro")`.
+
+    Args:
+        labels: `(n,)` integers from 0, the true classes.
+        predicted: `(n,)` integers from 0, the predicted ones.
+
+    Returns:
+        Number from 0 to 1.
+
+    Raises:
+        ValueError: If the vectors do not fit each other or are empty.
+
+    Example:
+
+    ```python
+    from keras_fgvc.evaluation import macro_f1
+
+    # Of class 0: 2 right, 1 missed. Of class 1: 1 right, 1 too many.
+    assert round(macro_f1([0, 0, 0, 1], [0, 0, 1, 1]), 4) == 0.7333
+    ```
+    """
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    if labels.ndim != 1 or labels.shape != predicted.shape or not labels.size:
+        raise ValueError(
+            "`labels` and `predicted` must be vectors of one length, not "
+            f"empty. Received: shapes {labels.shape} and {predicted.shape}."
+        )
+    num_classes = int(max(labels.max(), predicted.max())) + 1
+    right = np.bincount(labels[labels == predicted], minlength=num_classes)
+    # 2 TP + FP + FN: the images of a class and those called so.
+    counts = np.bincount(labels, minlength=num_classes)
+    counts = counts + np.bincount(predicted, minlength=num_classes)
+    there = counts > 0
+    return float(np.mean(2 * right[there] / counts[there]))
+
+
+def _named(predictions):
+    """The class that each image is said to be; of a tie, a wrong one."""
+    rows = np.array(predictions.probabilities, np.float64)
+    labels = predictions.labels
+    wrong = predictions.ranks >= 1
+    rows[wrong, np.asarray(labels)[wrong]] = -1
+    return rows.argmax(axis=1)
 
 
 def _per_class(labels, right, class_names):

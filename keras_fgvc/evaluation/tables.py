@@ -15,6 +15,7 @@ FIGURES = (
     "top1",
     "top5",
     "mean_per_class",
+    "macro_f1",
     "calibration_error",
     "equal_mass_calibration_error",
     "negative_log_likelihood",
@@ -22,6 +23,7 @@ FIGURES = (
 TITLES = {
     "top5": "top-5 %",
     "mean_per_class": "mean per class %",
+    "macro_f1": "macro F1 %",
     "calibration_error": "calibration error %",
 }
 LOCALIZATION = "localization."  # in front of an output that gives boxes

@@ -4,6 +4,7 @@ from keras import ops
 from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.ops import updated_centers
+from keras_fgvc.ops._labels import class_numbers, rows_of, write_rows
 
 # Added to a squared norm before its root: a centre starts as a zero vector,
 # and is to be read as one.
@@ -45,7 +46,8 @@ class AttentionCenterLoss(keras.layers.Layer):
 
     Call arguments:
         part_features: Features of each part, normalised or not.
-        labels: Integers from 0 to `num_classes - 1`.
+        labels: Integers from 0 to `num_classes - 1`. An image with any other
+            label has the loss NaN and moves no centre.
         training: Whether the stored centres move.
 
     Input shape:
@@ -107,13 +109,11 @@ class AttentionCenterLoss(keras.layers.Layer):
 
     def call(self, part_features, labels, training=False):
         features = ops.cast(part_features, "float32")
-        labels = ops.cast(labels, "int32")
+        labels = class_numbers(labels, self.num_classes)
         check_rank("labels", labels.shape, 1, "(batch,)")
         # The variable itself cannot enter jitted JAX code.
         stored = ops.convert_to_tensor(self.centers)
-        center = ops.stop_gradient(
-            ops.take(stored, labels, axis=0)
-        )  # (b, m, c)
+        center = ops.stop_gradient(rows_of(stored, labels))  # (b, m, c)
         if training:
             self._store(stored, ops.stop_gradient(features), labels)
         if self.normalize:
@@ -131,9 +131,7 @@ class AttentionCenterLoss(keras.layers.Layer):
             self.rate,
         )
         updated = ops.reshape(updated, (-1, parts, channels))
-        # Images of one class carry equal rows: the order does not matter.
-        rows = ops.expand_dims(labels, -1)
-        self.centers.assign(ops.scatter_update(stored, rows, updated))
+        self.centers.assign(write_rows(stored, labels, updated))
 
     def compute_output_shape(self, part_features_shape, labels_shape=None):
         return (part_features_shape[0],)

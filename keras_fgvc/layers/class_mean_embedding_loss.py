@@ -8,6 +8,7 @@ from keras_fgvc.ops import (
     updated_class_means,
     within_class_loss,
 )
+from keras_fgvc.ops._labels import class_numbers, write_rows
 
 # Added to a squared norm before its root, so that a zero vector has a finite
 # gradient; far below the squared norm of any trained embedding.
@@ -49,7 +50,8 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
 
     Call arguments:
         embeddings: Embeddings, not normalised.
-        labels: Integers from 0 to `num_classes - 1`.
+        labels: Integers from 0 to `num_classes - 1`. With any other label in
+            a batch the loss is NaN; its image moves no mean.
         training: Whether the stored means move.
 
     Input shape:
@@ -117,7 +119,8 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
 
     def call(self, embeddings, labels, training=False):
         embeddings = _unit(ops.cast(embeddings, "float32"))
-        labels = ops.cast(labels, "int32")
+        labels = class_numbers(labels, self.num_classes)
+        check_rank("labels", labels.shape, 1, "(batch,)")
         embeddings = join_batch(embeddings, training)
         labels = join_batch(labels, training)
         # The variable itself cannot enter jitted JAX code.
@@ -134,9 +137,7 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
         means = ops.stop_gradient(means)
         if self.renormalize:
             means = _unit(means)
-        # Images of one class carry equal rows: the order does not matter.
-        rows = ops.expand_dims(labels, -1)
-        self.means.assign(ops.scatter_update(stored, rows, means))
+        self.means.assign(write_rows(stored, labels, means))
 
     def compute_output_shape(self, embeddings_shape, labels_shape=None):
         return ()

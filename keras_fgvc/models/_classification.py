@@ -17,9 +17,13 @@ def check_model_arguments(num_classes) -> int:
 
 
 def cross_entropy(labels, logits):
-    """Softmax cross-entropy of each image, `(batch,)`, in float32."""
+    """Softmax cross-entropy of each image, `(batch,)`, in float32.
+
+    A label of -1 counts as class 0, because TensorFlow and PyTorch refuse it
+    from inside their graphs. `FineGrainedModel` makes the loss NaN.
+    """
     return keras.losses.sparse_categorical_crossentropy(
-        labels, ops.cast(logits, "float32"), from_logits=True
+        ops.maximum(labels, 0), ops.cast(logits, "float32"), from_logits=True
     )
 
 

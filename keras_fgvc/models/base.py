@@ -6,24 +6,31 @@ and says in `loss_terms` what it minimises; the standard `fit`, `evaluate`,
 """
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_fgvc._checks import check_labels
-from keras_fgvc._replicas import num_replicas
-from keras_fgvc.models._replicated import ReplicatedModel
+from keras_fgvc._replicas import num_replicas, strategy_scope
+from keras_fgvc.models._gated import GatedModel
+from keras_fgvc.models._metrics import MetricList
 from keras_fgvc.models._saved_arguments import SavedArguments, keeps_arguments
-from keras_fgvc.models._targets import labels_of, mean_over_images
+from keras_fgvc.models._targets import (
+    assert_in_graph,
+    labels_of,
+    mean_over_images,
+    nan_without_class,
+    weights_of,
+)
 from keras_fgvc.models.declaration import check_meanings
 from keras_fgvc.models.phases import (
     CLASSIFIER,
     Phase,
     check_phases,
     check_terms,
+    check_weights,
     enter,
     find_phase,
     first_phase,
 )
+from keras_fgvc.ops._labels import class_numbers
 
 
 class _Monitors:
@@ -36,9 +43,10 @@ class _Monitors:
     def __init__(self):
         self.terms = {}  # name of a loss term -> keras.metrics.Mean
         self.localization = []  # metrics that need boxes or heat maps
+        self.given = {}  # name of an argument of `compile` -> MetricList
 
 
-class FineGrainedModel(SavedArguments, ReplicatedModel):
+class FineGrainedModel(SavedArguments, GatedModel):
     """Base of all methods: a functional graph whose losses are its own.
 
     A subclass builds its graph, calls `super().__init__(inputs, outputs,
@@ -111,7 +119,8 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         """The terms of the loss, before their weights.
 
         Args:
-            labels: `(batch,)` integers.
+            labels: `(batch,)`, int32; -1 where a label is no class number,
+                and the terms are made NaN.
             outputs: The model's outputs by name.
             training: Whether this is a training step; layers that keep state
                 for a loss must change it only then.
@@ -189,6 +198,7 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         loss=None,
         loss_weights=None,
         metrics=None,
+        weighted_metrics=None,
         **kwargs,
     ):
         """Compiles as `keras.Model.compile` does, without a loss.
@@ -199,12 +209,16 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
             loss_weights: Must stay `None`: set `model.loss_weights` before.
             metrics: List of metrics. Those of `keras_fgvc.metrics` receive
                 the dicts of targets and outputs, all others the labels and
-                `"probabilities"`.
+                `"probabilities"`. Keras's metrics without "sparse" in their
+                name receive the labels as one-hot rows. So does one of your
+                own that has the attribute `needs_one_hot = True`.
+            weighted_metrics: The same, weighted by `sample_weight` and
+                `class_weight`.
             **kwargs: As in `keras.Model.compile`.
 
         Raises:
-            ValueError: If `loss` or `loss_weights` is given, or `metrics` is
-                no list.
+            ValueError: If `loss` or `loss_weights` is given, `metrics` is no
+                list, or a metric cannot compare labels with probabilities.
         """
         if loss is not None:
             raise ValueError(
@@ -218,49 +232,27 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
                 f"{', '.join(self.loss_weights)}, and call `compile` without. "
                 f"Received: loss_weights={loss_weights!r}."
             )
-        if not isinstance(metrics, (list, tuple, type(None))):
-            raise ValueError(
-                '`metrics` must be a list, such as ["accuracy"]. '
-                f"Received: metrics={metrics!r}."
-            )
-        metrics = list(metrics or [])
-        needs = [getattr(m, "needs_outputs", False) for m in metrics]
-        plain = [m for m, need in zip(metrics, needs, strict=True) if not need]
+        check_weights(self)
+        lists = {"metrics": metrics, "weighted_metrics": weighted_metrics}
+        with strategy_scope(self):
+            fed = {
+                name: MetricList(name, each, self.num_classes)
+                for name, each in lists.items()
+            }
         monitors = self._monitors
-        monitors.localization = [
-            m for m, need in zip(metrics, needs, strict=True) if need
-        ]
+        monitors.given = fed
+        monitors.localization = [m for x in fed.values() for m in x.of_outputs]
         monitors.terms = {
             name: keras.metrics.Mean(name=name) for name in self.loss_weights
         }
-        super().compile(optimizer, metrics=plain or None, **kwargs)
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Trains as `keras.Model.fit` does; labels given as NumPy are checked.
-
-        Raises:
-            ValueError: If a label lies outside 0..num_classes-1.
-        """
-        self._check_given_labels(y)
-        return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Evaluates as `keras.Model.evaluate` does, with labels checked."""
-        self._check_given_labels(y)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def _check_given_labels(self, targets):
-        # Labels of a pipeline are checked where the pipeline is made.
-        if isinstance(labels_of(targets), np.ndarray):
-            check_labels(labels_of(targets), self.num_classes)
+        of_labels = {name: each.of_labels for name, each in fed.items()}
+        super().compile(optimizer, **of_labels, **kwargs)
 
     def get_compile_config(self):
         config = super().get_compile_config()
         if config:
-            config["metrics"] = (config.get("metrics") or []) + [
-                keras.saving.serialize_keras_object(metric)
-                for metric in self._monitors.localization
-            ]
+            for name, metrics in self._monitors.given.items():
+                config[name] = metrics.serialize()
         return config
 
     def compile_from_config(self, config):
@@ -273,11 +265,15 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     ):
         del x
         labels = labels_of(y)
-        terms = self.loss_terms(labels, y_pred, training)
+        assert_in_graph(labels, self.num_classes)
+        numbers = class_numbers(labels, self.num_classes)
+        weights = weights_of(sample_weight)
+        terms = self.loss_terms(numbers, y_pred, training)
         check_terms(self, terms)
         total, count = 0.0, ops.shape(labels)[0]
         for name, weight in self.loss_weights.items():
-            term = mean_over_images(terms[name], sample_weight)
+            term = nan_without_class(terms[name], numbers >= 0)
+            term = mean_over_images(term, weights)
             if name in self._monitors.terms:
                 # By its images, as Keras weighs "loss": batches may differ.
                 self._monitors.terms[name].update_state(term, count)
@@ -288,10 +284,11 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
         return total / num_replicas()
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        weights = weights_of(sample_weight)
         for metric in self._monitors.localization:
-            metric.update_state(y, y_pred, sample_weight)
+            metric.update_state(y, y_pred, weights)
         return super().compute_metrics(
-            x, labels_of(y), y_pred["probabilities"], sample_weight
+            x, labels_of(y), y_pred["probabilities"], weights
         )
 
     @property

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable
 
 from keras_fgvc import backbones
@@ -164,6 +166,21 @@ def enter(model, phase) -> None:
     model.stage = phase.name
 
 
+def check_weights(model) -> None:
+    """Raises unless `loss_weights` maps names of terms to finite numbers.
+
+    Raises:
+        ValueError: If it is no dict, is empty or holds something else.
+    """
+    weights = model.loss_weights
+    is_dict = isinstance(weights, dict) and weights
+    if not is_dict or not all(map(_is_finite, weights.values())):
+        raise ValueError(
+            "`loss_weights` must be a dict from the name of a loss term to a "
+            f"finite number. Received: loss_weights={weights!r}."
+        )
+
+
 def check_terms(model, terms: dict) -> None:
     """Raises if a model minimises what its `loss_terms` did not return.
 
@@ -172,9 +189,18 @@ def check_terms(model, terms: dict) -> None:
     """
     for name in model.loss_weights:
         if name not in terms:
+            known = dict.fromkeys(terms)
+            for phase in model.phases():
+                known |= dict.fromkeys(phase.minimises or ())
+            known.pop(name, None)
             raise ValueError(
                 f"{type(model).__name__} minimises {name!r} in stage "
                 f"{model.stage!r}, but its `loss_terms` returned "
-                f"{', '.join(terms)}. Correct `minimises` of the phase, or "
-                "`loss_weights`."
+                f"{', '.join(terms) or 'none'}. Correct `minimises` of the "
+                "phase, or `loss_weights`. Known terms: "
+                f"{', '.join(known)}."
             )
+
+
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)

@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_rank
-from keras_fgvc.ops._labels import same_label
+from keras_fgvc.ops._labels import class_numbers, rows_of, same_label
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -29,7 +29,8 @@ def updated_centers(centers, features, labels, rate):
     Args:
         centers: Stored centres c of shape `(classes, dim)`.
         features: Features f of shape `(n, dim)`.
-        labels: Integer tensor of shape `(n,)`, values 0..classes-1.
+        labels: Integer tensor of shape `(n,)`, values 0..classes-1. The row of
+            an image with any other label is NaN.
         rate: Number in 0..1, the paper's beta. 0 keeps the centres.
 
     Returns:
@@ -54,11 +55,11 @@ def updated_centers(centers, features, labels, rate):
     check_in_range("rate", rate, 0, 1)
     features = at_least_float32(features)
     centers = ops.convert_to_tensor(centers)
-    labels = ops.cast(labels, "int32")
+    labels = class_numbers(labels, centers.shape[0])
     check_rank("centers", centers.shape, 2, "(classes, dim)")
     check_rank("features", features.shape, 2, "(n, dim)")
     check_rank("labels", labels.shape, 1, "(n,)")
-    old = ops.cast(ops.take(centers, labels, axis=0), features.dtype)
+    old = ops.cast(rows_of(centers, labels), features.dtype)
     same_class = ops.cast(same_label(labels), features.dtype)  # (n, n)
     count = ops.sum(same_class, axis=1, keepdims=True)
     mean = ops.matmul(same_class, features) / count

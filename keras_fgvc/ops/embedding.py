@@ -10,7 +10,7 @@ mixed precision.
 from keras import ops
 
 from keras_fgvc._checks import check_in_range, check_rank
-from keras_fgvc.ops._labels import same_label
+from keras_fgvc.ops._labels import class_numbers, rows_of, same_label
 from keras_fgvc.ops._precision import at_least_float32
 
 
@@ -30,7 +30,8 @@ def updated_class_means(means, embeddings, labels, rate):
     Args:
         means: Stored means of shape `(classes, dim)`.
         embeddings: L2-normalised embeddings f of shape `(n, dim)`.
-        labels: Integer tensor of shape `(n,)`, values 0..classes-1.
+        labels: Integer tensor of shape `(n,)`, values 0..classes-1. The row of
+            an image with any other label is NaN.
         rate: Number in 0..1, the paper's alpha. 0 keeps the means.
 
     Returns:
@@ -55,11 +56,11 @@ def updated_class_means(means, embeddings, labels, rate):
     check_in_range("rate", rate, 0, 1)
     embeddings = at_least_float32(embeddings)
     means = ops.convert_to_tensor(means)
-    labels = ops.cast(labels, "int32")
+    labels = class_numbers(labels, means.shape[0])
     check_rank("means", means.shape, 2, "(classes, dim)")
     check_rank("embeddings", embeddings.shape, 2, "(n, dim)")
     check_rank("labels", labels.shape, 1, "(n,)")
-    old = ops.stop_gradient(ops.take(means, labels, axis=0))
+    old = ops.stop_gradient(rows_of(means, labels))
     old = ops.cast(old, embeddings.dtype)
     same_class = ops.cast(same_label(labels), embeddings.dtype)  # (n, n)
     count = ops.sum(same_class, axis=1, keepdims=True)

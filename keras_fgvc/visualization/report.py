@@ -14,6 +14,7 @@ SHOWN_CLASSES = 10
 # Of an `Evaluation`, where it has them.
 FURTHER_FIGURES = {
     "mean_per_class": (100, "{:.1f} %"),
+    "macro_f1": (100, "{:.1f} %"),
     "negative_log_likelihood": (1, "{:.3f}"),
     "calibration_error": (100, "{:.1f} %"),
 }
@@ -93,7 +94,7 @@ def _figures(evaluation):
         if not math.isnan(share)
     ]
     figures += [
-        (name.replace("_", " "), form.format(scale * value), "")
+        (_title(name), form.format(scale * value), "")
         for name, (scale, form) in FURTHER_FIGURES.items()
         if not math.isnan(value := getattr(evaluation, name, math.nan))
     ]
@@ -101,6 +102,10 @@ def _figures(evaluation):
     if evaluation.localization:
         note += " An object is found where the boxes' overlap (IoU) is >= 0.5."
     return render("figures", values=figures, note=note)
+
+
+def _title(name):
+    return name.replace("_", " ").replace("f1", "F1")
 
 
 def _interval(share, count):

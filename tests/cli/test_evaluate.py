@@ -43,6 +43,7 @@ def test_the_table_of_another_split(trained, expected, capsys):
         ["top-1", f"{100 * figures.top1:.2f} %"],
         ["top-5", f"{100 * figures.top5:.2f} %"],
         ["mean per class", f"{100 * figures.mean_per_class:.2f} %"],
+        ["macro F1", f"{100 * figures.macro_f1:.2f} %"],
         [
             "negative log likelihood",
             f"{figures.negative_log_likelihood:.3f}",

@@ -52,6 +52,46 @@ def test_mean_per_class_weighs_classes_alike():
     assert result.mean_per_class == pytest.approx((0.9 + 0.5) / 2)
 
 
+def f1_by_loops(labels, predicted):
+    scores = []
+    for c in set(labels) | set(predicted):
+        pairs = [
+            (t == c, p == c) for t, p in zip(labels, predicted, strict=True)
+        ]
+        right = pairs.count((True, True))
+        wrong = pairs.count((True, False)) + pairs.count((False, True))
+        scores.append(2 * right / (2 * right + wrong))
+    return sum(scores) / len(scores)
+
+
+def test_macro_f1_against_loops():
+    probabilities, labels = random_answers(used=7)
+    predicted = probabilities.argmax(axis=1)
+    assert set(predicted) - set(labels)  # a class of no image is predicted
+    expected = f1_by_loops(labels.tolist(), predicted.tolist())
+    assert 0 < expected < 1
+    found = Predictions(labels, probabilities, tuple("abcdefghijk"))
+    result = evaluation.evaluate_predictions(found)
+    assert result.macro_f1 == pytest.approx(expected)
+    assert evaluation.macro_f1(labels, predicted) == pytest.approx(expected)
+    metrics = pytest.importorskip("sklearn.metrics")
+    assert result.macro_f1 == pytest.approx(
+        metrics.f1_score(labels, predicted, average="macro")
+    )
+
+
+def test_macro_f1_of_few_images():
+    assert evaluation.macro_f1([0, 1, 5], [0, 1, 5]) == 1
+    assert evaluation.macro_f1([0, 0], [1, 1]) == 0
+    # All named the common class: 9 of 10 are right, F1 is 18 / 19 and 0.
+    share = evaluation.macro_f1([0] * 9 + [1], [0] * 10)
+    assert share == pytest.approx(9 / 19)
+    with pytest.raises(ValueError, match=r"one length.*\(2,\) and \(3,\)"):
+        evaluation.macro_f1([0, 1], [0, 1, 1])
+    with pytest.raises(ValueError, match="not empty"):
+        evaluation.macro_f1([], [])
+
+
 def test_probabilities_are_judged_too():
     probabilities, labels = random_answers()
     found = Predictions(labels, probabilities, tuple("abcdefghijk"))
@@ -72,7 +112,7 @@ def test_probabilities_are_judged_too():
 def test_model_that_knows_nothing_has_nothing_right():
     found = Predictions([0, 1, 2], np.full((3, 3), 1 / 3), ("a", "b", "c"))
     result = evaluation.evaluate_predictions(found)
-    assert (result.top1, result.top5) == (0, 1)
+    assert (result.top1, result.top5, result.macro_f1) == (0, 1, 0)
     assert result.calibration_error == pytest.approx(1 / 3)
 
 
@@ -136,7 +176,8 @@ def test_figures_in_words_and_as_json():
     result = evaluation.evaluate_predictions(found)
     assert str(result) == (
         "2 images, top-1 50.00 %, top-5 100.00 %, mean per class 50.00 %, "
-        "negative log likelihood 0.570, calibration error 40.0 %"
+        "macro F1 33.33 %, negative log likelihood 0.570, "
+        "calibration error 40.0 %"
     )
     text = json.dumps(result.as_dict(), allow_nan=False)
     assert json.loads(text)["per_class"] == {"a": 0.5, "b": None}

@@ -163,3 +163,26 @@ print("equal")
 )
 def test_two_replicas_equal_one_device_with_the_joined_batch():
     check_answer(TWO_REPLICAS, "equal")
+
+
+UNKNOWN = [-1, 5, 2**31 - 1, -(2**31)]
+
+
+@pytest.mark.parametrize("wrong", [*UNKNOWN, 0.5, float("nan"), 2.0**32, 1e30])
+def test_labels_of_no_class_move_nothing_and_have_no_loss(wrong):
+    kind = "float64" if isinstance(wrong, float) else "int64"
+    labels = LABELS.astype(kind)
+    labels[[1, 3]] = wrong
+    known = np.array([True, False, True, False, True])
+    layer, other = AttentionCenterLoss(5), AttentionCenterLoss(5)
+    for _ in range(2):
+        losses = to_numpy(layer(PARTS, labels, training=True))
+        others = other(PARTS[known], labels[known], training=True)
+        np.testing.assert_allclose(losses[known], to_numpy(others), rtol=1e-6)
+        assert np.isnan(losses[~known]).all()
+        np.testing.assert_allclose(
+            to_numpy(layer.centers), to_numpy(other.centers), rtol=1e-6
+        )
+    before = to_numpy(layer.centers).copy()
+    layer(PARTS, np.full_like(labels, wrong), training=True)
+    np.testing.assert_array_equal(to_numpy(layer.centers), before)

@@ -149,3 +149,25 @@ print("equal")
 )
 def test_two_replicas_equal_one_device_with_the_joined_batch():
     check_answer(TWO_REPLICAS, "equal")
+
+
+@pytest.mark.parametrize("renormalize", [False, True])
+@pytest.mark.parametrize("wrong", [-1, 5, 1000, 0.5, float("nan")])
+def test_labels_of_no_class_move_nothing_and_have_no_loss(wrong, renormalize):
+    labels = LABELS.astype("float32" if isinstance(wrong, float) else "int32")
+    labels[[1, 3]] = wrong
+    known = np.array([True, False, True, False, True])
+    layer, other = (
+        ClassMeanEmbeddingLoss(5, renormalize=renormalize) for _ in range(2)
+    )
+    other.build((None, 7))
+    layer.build((None, 7))
+    layer.means.assign(to_numpy(other.means))
+    assert np.isnan(to_numpy(layer(EMBEDDINGS, labels, training=True)))
+    other(EMBEDDINGS[known], labels[known], training=True)
+    np.testing.assert_allclose(
+        to_numpy(layer.means), to_numpy(other.means), rtol=1e-5, atol=1e-7
+    )
+    before = to_numpy(layer.means).copy()
+    layer(EMBEDDINGS, np.full_like(labels, wrong), training=True)
+    np.testing.assert_array_equal(to_numpy(layer.means), before)

@@ -105,3 +105,14 @@ def test_wrong_arguments():
         updated_centers(CENTERS, FEATURES[..., None], LABELS, 0.5)
     with pytest.raises(ValueError, match="`labels` must have 1 axes"):
         updated_centers(CENTERS, FEATURES, LABELS[:, None], 0.5)
+
+
+@pytest.mark.parametrize("wrong", [-1, CLASSES])
+def test_row_of_no_class_is_nan(wrong):
+    labels = LABELS.copy()
+    labels[3] = wrong
+    known = labels != wrong
+    rows = to_numpy(updated_centers(CENTERS, FEATURES, labels, 0.3))
+    expected = updated_centers(CENTERS, FEATURES[known], labels[known], 0.3)
+    np.testing.assert_allclose(rows[known], to_numpy(expected), rtol=1e-5)
+    assert np.isnan(rows[3]).all()

@@ -194,3 +194,15 @@ def test_wrong_arguments():
         within_class_loss(embeddings[0], means)
     with pytest.raises(ValueError, match="`means` must have 2 axes"):
         between_class_loss(means[0], LABELS, 0.75, 16.0)
+
+
+@pytest.mark.parametrize("wrong", [-1, CLASSES])
+def test_row_of_no_class_is_nan(wrong):
+    means, embeddings = random_batch()
+    labels = LABELS.copy()
+    labels[3] = wrong
+    known = labels != wrong
+    rows = to_numpy(updated_class_means(means, embeddings, labels, 0.5))
+    expected = updated_class_means(means, embeddings[known], labels[known], 0.5)
+    np.testing.assert_allclose(rows[known], to_numpy(expected), rtol=1e-5)
+    assert np.isnan(rows[3]).all()

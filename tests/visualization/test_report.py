@@ -212,6 +212,7 @@ def test_figures_and_classes(tmp_path):
         per_class={**shares, "gone": math.nan},
         localization={"boxes": math.nan},
         mean_per_class=0.456,
+        macro_f1=0.4321,
     )
     path = tmp_path / "report.html"
     assert path == visualization.write_report(
@@ -221,6 +222,7 @@ def test_figures_and_classes(tmp_path):
     assert "images 978" in text
     assert "top-1 50.0 % (46.9 to 53.1)" in text
     assert "mean per class 45.6 %" in text
+    assert "macro F1 43.2 %" in text
     assert "likelihood" not in text  # an older file of figures
     assert "nan" not in text
     assert "30 classes; 1 more have no images here." in text

@@ -249,6 +249,7 @@ class DAF(FineGrainedModel):
         return {
             name: terms.TERMS[name](self, labels, outputs)
             for name in self.loss_weights
+            if name in terms.TERMS  # the base names any other
         }
 
     def feature_extractors(self) -> list:
