@@ -45,6 +45,7 @@ DATA_LEVELS = {
     "images": 1,
     "sources": 2,
     "pipeline": 3,
+    "examples": 3,
     "dataset": 4,
     "part_images": 5,
     "precomputed": 5,

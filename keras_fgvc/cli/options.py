@@ -99,6 +99,11 @@ class Options:
             metavar="IMAGE",
         )
 
+    def resize(self):
+        text = "how images are brought to that size (default: squash)"
+        choices = ("squash", "crop", "pad")
+        self.option("--resize", text, choices=choices)
+
     def batch_size(self):
         self.number("--batch-size", "images per step", 32)
 

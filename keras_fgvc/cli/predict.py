@@ -26,6 +26,7 @@ def add_options(add):
         "names of the classes, one per line, in the order of the labels",
     )
     add.number("--load-size", "side at which images are loaded, in pixels")
+    add.resize()
     add.images()
     add.number("--top", "how many classes to name", 3)
     add.batch_size()

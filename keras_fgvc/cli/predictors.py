@@ -7,6 +7,7 @@ import keras
 from keras_fgvc import training
 from keras_fgvc._checks import check_class_names
 from keras_fgvc.cli.messages import UsageError
+from keras_fgvc.decoding.resizing import SQUASH
 from keras_fgvc.training.predictors import (
     Predictor,
     of_bytes,
@@ -26,14 +27,14 @@ def open_predictor(options) -> Predictor:
         ValueError: If there is no model.
     """
     if options.workdir:
-        _refuse(options, "classes", "load_size")
+        _refuse(options, "classes", "load_size", "resize")
         run = training.open_run(options.workdir)
         return run.predictor(unfinished=options.unfinished)
     path = pathlib.Path(options.model)
     if options.classes is not None:
         check_class_names(read_names(options.classes))
     if (path / "saved_model.pb").exists():
-        _refuse(options, "load_size")
+        _refuse(options, "load_size", "resize")
         return of_bytes(path, options.classes)
     if not path.is_file():
         raise ValueError(
@@ -47,7 +48,8 @@ def open_predictor(options) -> Predictor:
             )
     names = read_names(options.classes)
     model = keras.saving.load_model(path, compile=False)
-    return of_pixels(model, names, options.load_size)
+    resize = options.resize or SQUASH
+    return of_pixels(model, names, options.load_size, resize)
 
 
 def _refuse(options, *names):

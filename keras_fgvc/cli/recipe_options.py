@@ -12,7 +12,7 @@ from keras_fgvc import data, recipes, training
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.training.building import check_arguments
 
-SIZES = ("image_size", "load_size", "batch_size")
+SIZES = ("image_size", "load_size", "batch_size", "resize")
 # Options with a number by stage: the field of a stage, how it is read.
 BY_STAGE = {
     "epochs": ("epochs", int),
@@ -30,7 +30,7 @@ def make_recipe(options) -> recipes.Recipe:
             `arguments` (a text such as "k=1,localize=false"), `image_size`,
             `load_size`, `batch_size` (numbers or None), `epochs`,
             `batch_sizes` (lists of texts such as "crops=4") and `rounds`;
-            optionally `learning_rate` and `set`, such lists too.
+            optionally `learning_rate` and `set`, such lists too, and `resize`.
 
     Raises:
         UsageError: If the recipe, or what is to be changed, does not exist.
@@ -56,7 +56,7 @@ def make_recipe(options) -> recipes.Recipe:
 
 def _sizes(options, recipe):
     """The sizes given; without one of loading, it keeps its ratio."""
-    given = {name: getattr(options, name) for name in SIZES}
+    given = {name: getattr(options, name, None) for name in SIZES}
     given = {name: value for name, value in given.items() if value}
     if "image_size" in given and "load_size" not in given:
         ratio = recipe.load_size / recipe.image_size

@@ -46,6 +46,7 @@ def _add_network(add):
     add.number("--image-size", "side that the backbone sees, in pixels")
     text = "side at which images are loaded, in pixels (default: in proportion)"
     add.number("--load-size", text)
+    add.resize()
 
 
 def _add_budget(add):
@@ -115,6 +116,7 @@ def _run(recipe, options):
         on_error=options.on_error,
         verify=options.verify,
     )
+    images = images.resized(recipe.resize)
     if is_chief:
         print(images.summary(), flush=True)
     with strategy.scope():

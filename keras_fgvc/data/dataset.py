@@ -1,94 +1,19 @@
-"""Images of one split with their labels, and a data set of several splits."""
+"""A data set of several splits."""
 
 import dataclasses
-import functools
 import hashlib
 
 import numpy as np
 
-from keras_fgvc._checks import check_choice, check_class_names, check_labels
+from keras_fgvc._checks import check_choice, check_class_names
 from keras_fgvc._renamed import takes_old_names
+from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
-from keras_fgvc.data.sources.arrays import ArraySource, read_into_memory
-from keras_fgvc.data.sources.files import FileSource
-from keras_fgvc.data.sources.records import Records, RecordSource
+from keras_fgvc.data.sources.arrays import read_into_memory
 from keras_fgvc.data.sources.report import Report
-from keras_fgvc.data.sources.source import ImageSource, add_array, add_json
-
-SOURCES = {"paths": FileSource, "images": ArraySource, "records": RecordSource}
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Images of one split: files, pixels or records, one of the three.
-
-    Args:
-        labels: int32 array `(n,)`, from 0; or `(n, classes)` of 0 and 1, for
-            images that may be of several classes at once.
-        paths: Tuple of n file names, or None.
-        images: uint8 array `(n, height, width, 3)`, or None.
-        boxes: float32 array `(n, 4)`, or `(n, parts, 4)` for several boxes
-            an image, `[y_min, x_min, y_max, x_max]` normalised to 0..1 of
-            the image, or None. A row of NaN is an image without a box.
-        records: `Records` of n encoded images within larger files, or None.
-
-    Raises:
-        ValueError: Not exactly one of `paths`, `images` and `records` is
-            given, or the lengths differ.
-    """
-
-    labels: np.ndarray
-    paths: tuple[str, ...] | None = None
-    images: np.ndarray | None = None
-    boxes: np.ndarray | None = None
-    records: Records | None = None
-
-    def __post_init__(self):
-        given = [s for s in SOURCES if getattr(self, s) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                "Give one of `paths`, `images` and `records`. Received: "
-                f"{' and '.join(given) or 'neither'}."
-            )
-        for name in (*given, "boxes"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.labels):
-                raise ValueError(
-                    f"`{name}` must have one entry a label. Received: "
-                    f"{len(values)} {name} and {len(self.labels)} labels."
-                )
-        _ = self.source  # it is checked when it is made
-
-    @functools.cached_property
-    def source(self) -> ImageSource:
-        """The images, read in the same way wherever they are kept."""
-        (name,) = (s for s in SOURCES if getattr(self, s) is not None)
-        return SOURCES[name](getattr(self, name))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def check_labels(self, num_classes: int) -> None:
-        """Raises if a label lies outside 0..num_classes-1, or 0..1 of many."""
-        if np.ndim(self.labels) == 1:
-            check_labels(self.labels, num_classes)
-            return
-        _, given = np.shape(self.labels)
-        if given != num_classes or not np.isin(self.labels, (0, 1)).all():
-            raise ValueError(
-                "`labels` must be (n,) class numbers, or (n, classes) of 0 "
-                f"and 1. Received: {given} columns for {num_classes} classes, "
-                f"values {np.min(self.labels)} to {np.max(self.labels)}."
-            )
-
-    def take(self, indices) -> "Examples":
-        """The examples at `indices` (an integer array), in this order."""
-        return Examples(
-            labels=self.labels[indices],
-            boxes=None if self.boxes is None else self.boxes[indices],
-            **vars(self.source.take(indices)),
-        )
+from keras_fgvc.data.sources.source import add_array, add_json
+from keras_fgvc.decoding.resizing import SQUASH, check_resize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +32,9 @@ class LabeledImages:
         report: `Report` of what was left out or noticed while opening.
         opened_by: Arguments of `open_dataset` that open it again; empty for
             what was not opened so.
+        resize: How `batches` brings images to one size: `"squash"`,
+            `"crop"` or `"pad"`, see `resized`. Defaults to None, which
+            squashes and leaves the choice to a recipe.
 
     Attributes:
         num_classes: Number of classes.
@@ -116,8 +44,9 @@ class LabeledImages:
         split_sizes: Dictionary from the name of a split to its size.
 
     Raises:
-        ValueError: A label lies outside 0..classes-1, or a name is empty,
-            repeated or holds control characters.
+        ValueError: A label lies outside 0..classes-1, a name is empty,
+            repeated or holds control characters, or `resize` is none of the
+            three.
 
     Example:
 
@@ -142,9 +71,11 @@ class LabeledImages:
     licence: str = ""
     report: Report = dataclasses.field(default_factory=Report)
     opened_by: dict = dataclasses.field(default_factory=dict)
+    resize: str | None = None
 
     def __post_init__(self):
         check_class_names(self.class_names)
+        check_resize(self.resize or SQUASH)
         for examples in self.splits.values():
             examples.check_labels(len(self.class_names))
 
@@ -162,13 +93,15 @@ class LabeledImages:
 
     @property
     def fingerprint(self) -> str:
-        """A text that changes with classes, labels and images."""
+        """A text that changes with classes, labels, images and `resize`."""
         digest = hashlib.sha256()
         add_json(digest, self.class_names)
         for split, examples in self.splits.items():
             add_json(digest, split)
             add_array(digest, np.asarray(examples.labels, "<i8"))
             examples.source.add_facts(digest)
+        if self.resize not in (None, SQUASH):
+            add_json(digest, {"resize": self.resize})
         return digest.hexdigest()
 
     def check_one_class_each(self) -> None:
@@ -190,6 +123,29 @@ class LabeledImages:
         check_choice("split", split, tuple(self.splits))
         return self.splits[split]
 
+    def resized(self, resize: str) -> "LabeledImages":
+        """The same data set with its images brought to one size in one way.
+
+        Args:
+            resize: `"squash"` changes the aspect ratio of an image, `"crop"`
+                takes its largest central part of the aspect ratio that is
+                asked for, and `"pad"` keeps all of it, centred on mid-grey.
+                Boxes are moved in the same way; of a box that a crop cuts
+                off the visible part remains, or zeros.
+
+        Raises:
+            ValueError: `resize` is none of the three, or the data set is
+                resized in another way already.
+        """
+        check_resize(resize)
+        if self.resize not in (None, resize):
+            raise ValueError(
+                f"{self.name} is resized by {self.resize!r} already. "
+                f"Received: resize={resize!r}. Open the data set again, and "
+                "resize it in one way everywhere."
+            )
+        return dataclasses.replace(self, resize=resize)
+
     @takes_old_names(image_size="load_size")
     def batches(
         self,
@@ -201,6 +157,7 @@ class LabeledImages:
         seed: int = 0,
         augmentation=None,
         with_boxes: bool = False,
+        with_frames: bool = False,
         epochs=None,
         drop_remainder: bool | None = None,
         share: Share | None = None,
@@ -223,6 +180,9 @@ class LabeledImages:
             augmentation: `Augmentation` or None; used in training only.
             with_boxes: Whether targets are `{"label", "box"}`, with the box
                 `[y_min, x_min, y_max, x_max]` in 0..1. Default False.
+            with_frames: Whether targets also have `"frame"`, float32
+                `(batch, 4)`: the box of the whole stored image in 0..1 of
+                the resized one. Not for training. Default False.
             epochs: Training only. A range of epochs, run through one after
                 another; or None for one epoch an iteration, each iteration
                 a new one (which one also depends on Keras's global seed).
@@ -251,6 +211,8 @@ class LabeledImages:
             seed=seed,
             augmentation=augmentation,
             with_boxes=with_boxes,
+            with_frames=with_frames,
+            resize=self.resize or SQUASH,
             epochs=epochs,
             drop_remainder=drop_remainder,
             share=share,
@@ -261,7 +223,8 @@ class LabeledImages:
         """The same data set, decoded and resized once and kept in memory.
 
         Augmentation then starts from these pixels: keep them larger than the
-        crops are to be.
+        crops are to be. How they were resized is kept too: call `resized`
+        before, not afterwards.
 
         Args:
             load_size: Side length or pair (height, width), in pixels.

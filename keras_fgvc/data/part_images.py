@@ -10,7 +10,10 @@ from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.dataset import LabeledImages
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
-from keras_fgvc.data.sources.source import add_array, fingerprint
+from keras_fgvc.data.sources.source import add_array, add_json, fingerprint
+from keras_fgvc.decoding.resizing import SQUASH
+
+BOXES_OF = ("stored", "resized")
 
 
 class PartImages:
@@ -28,6 +31,10 @@ class PartImages:
             `(n, parts, 4)`, `[y_min, x_min, y_max, x_max]` normalised to
             0..1 of the image, in the order of the images. Splits that are
             not in it are left out. All zeros mark a part that is not there.
+        boxes_of: `"stored"` (default) for boxes of the images as they are
+            stored, such as those that people drew; `"resized"` for boxes of
+            what `images.batches` yields, such as those that a model found.
+            They differ where `images.resize` is `"crop"` or `"pad"`.
 
     Attributes:
         split_sizes: Dictionary from the name of a split to its size.
@@ -35,7 +42,8 @@ class PartImages:
 
     Raises:
         ValueError: `boxes` names a split that `images` has not, or is not of
-            the shape above with the same number of parts everywhere.
+            the shape above with the same number of parts everywhere;
+            `boxes_of` is neither of the two.
 
     Example:
 
@@ -60,8 +68,12 @@ class PartImages:
     ```
     """
 
-    def __init__(self, images: LabeledImages, boxes: dict):
+    def __init__(
+        self, images: LabeledImages, boxes: dict, *, boxes_of: str = "stored"
+    ):
+        check_choice("boxes_of", boxes_of, BOXES_OF)
         self.images = images
+        self.boxes_of = boxes_of
         self.boxes = {
             split: np.asarray(values, np.float32)
             for split, values in boxes.items()
@@ -77,6 +89,8 @@ class PartImages:
         for split, values in self.boxes.items():
             digest.update(split.encode())
             add_array(digest, values)
+        if self.boxes_of != BOXES_OF[0]:
+            add_json(digest, self.boxes_of)
         return digest.hexdigest()
 
     def labels(self, split: str) -> np.ndarray:
@@ -121,6 +135,8 @@ class PartImages:
             seed=seed,
             augmentation=augmentation,
             with_boxes=True,
+            resize=self.images.resize or SQUASH,
+            boxes_are_resized=self.boxes_of == "resized",
             epochs=epochs,
             drop_remainder=drop_remainder,
             share=share,

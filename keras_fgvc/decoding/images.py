@@ -17,7 +17,8 @@ one file gives the same pixels everywhere. What it decides:
   1/8 of its size: the decoder averages, at a third of the cost. What is
   decoded is never smaller than what is asked for.
 - Resizing averages areas where the image shrinks and is bilinear where it
-  grows; the aspect ratio is not kept. Bird photographs of 500 x 375 shrunk to
+  grows. The aspect ratio is not kept unless `resize` says so, see
+  `resizing.py`. Bird photographs of 500 x 375 shrunk to
   224 x 224 then differ by 3.0 grey levels (root mean square) from Lanczos
   resampling and cost 0.35 ms; plain bilinear, which skips pixels, 4.5 and
   0.2 ms; TensorFlow's antialiased bilinear 3.7 and 1.4 ms, more than three
@@ -32,7 +33,7 @@ import functools
 from typing import NamedTuple
 
 from keras_fgvc._renamed import takes_old_names
-from keras_fgvc.decoding import jpeg
+from keras_fgvc.decoding import jpeg, resizing
 from keras_fgvc.decoding.binary import shared
 from keras_fgvc.decoding.choices import (
     decode_any,
@@ -58,6 +59,8 @@ class Encoded(NamedTuple):
     content: object
     kinds: tuple[str, ...] = KINDS
 
+
+resize = resizing.resize  # its name before it had neighbours
 
 # Counted up when the same file gives other pixels: caches of features note it.
 DECODING = 2
@@ -139,49 +142,23 @@ def decode_window(encoded: Encoded, choose, least_size):
     return tf.ensure_shape(image, (None, None, 3)), size
 
 
-def resize(image, load_size):
-    """Resizes raw pixels: area average to shrink, bilinear to enlarge.
-
-    Args:
-        image: Tensor `(height, width, 3)` or `(batch, height, width, 3)`.
-        load_size: Pair `(height, width)` in pixels.
-
-    Returns:
-        uint8 tensor of the new height and width.
-    """
-    import tensorflow as tf
-
-    image = tf.convert_to_tensor(image)
-    images = image if image.shape.rank == 4 else image[None]
-    stored_size = tf.shape(images)[1:3]
-
-    def shrink(size):
-        return tf.raw_ops.ResizeArea(images=images, size=size)
-
-    def enlarge():
-        shrunk = shrink(tf.minimum(stored_size, load_size))
-        return tf.image.resize(shrunk, load_size)
-
-    resized = tf.cond(
-        tf.reduce_all(stored_size >= load_size),
-        lambda: shrink(load_size),
-        enlarge,
-    )
-    # Averages of 0..255 stay within.
-    resized = tf.cast(resized + 0.5, tf.uint8)
-    resized = tf.ensure_shape(resized, (images.shape[0], *load_size, 3))
-    return resized if image.shape.rank == 4 else resized[0]
-
-
 @takes_old_names(image_size="load_size")
 def decode_and_resize(
-    encoded, load_size, *, max_pixels: int = MAX_PIXELS, kinds=KINDS
+    encoded,
+    load_size,
+    *,
+    resize: str = "squash",
+    max_pixels: int = MAX_PIXELS,
+    kinds=KINDS,
 ):
     """Decodes one image file and resizes it, for training and for serving.
 
     Args:
         encoded: Scalar string tensor (or bytes), the content of the file.
         load_size: Pair `(height, width)` in pixels.
+        resize: `"squash"` (default) changes the aspect ratio, `"crop"` takes
+            the largest central part of the aspect ratio of `load_size`, and
+            `"pad"` adds mid-grey at two sides.
         max_pixels: A file that declares more is refused undecoded. Defaults
             to 89 million.
         kinds: See `Encoded`.
@@ -190,6 +167,7 @@ def decode_and_resize(
         uint8 tensor of shape `(*load_size, 3)`, RGB, 0..255.
 
     Raises:
+        ValueError: `resize` is none of the three.
         tf.errors.InvalidArgumentError: The bytes are not a whole image, or
             declare too many pixels.
 
@@ -203,8 +181,10 @@ def decode_and_resize(
     image = decode_and_resize(encoded, (32, 48))  # (32, 48, 3)
     ```
     """
+    resizing.check_resize(resize)
     image = decode(encoded, load_size, max_pixels=max_pixels, kinds=kinds)
-    return resize(image, load_size)
+    placed, _ = resizing.place(image, load_size, resize)
+    return placed
 
 
 def to_uint8(image):

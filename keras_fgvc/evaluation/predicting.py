@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_fgvc._renamed import takes_old_names
+from keras_fgvc.decoding.resizing import SQUASH, from_frame
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.models.declaration import (
     check_meanings,
@@ -36,7 +37,8 @@ def predict(
     Args:
         model: A `keras_fgvc.models` model, or any that gives a dict with
             `"probabilities"` or the probabilities alone.
-        data: `keras_fgvc.data.LabeledImages`.
+        data: `keras_fgvc.data.LabeledImages`. They are resized as
+            `model.resize` says where `training.fit` has set it.
         split: Name of the split.
         load_size: Side, in pixels, that images are loaded at.
         batch_size: Images a step; the answers do not depend on it.
@@ -51,42 +53,82 @@ def predict(
         declares as `ObjectBox`, and the tight boxes of those that it declares
         as `MapOf`, see `keras_fgvc.models.outputs`. A map of what the model
         cut out is omitted if the model cut a crop of any image, because the
-        map then does not show the whole image.
+        map then does not show the whole image. Boxes are those of the stored
+        images, however `data` resizes them. What a crop cuts off a true box
+        counts as not found.
 
     Raises:
-        ValueError: If the data has no such split or no image in it, the
+        ValueError: If the data has no such split or no image in it, or is
+            resized in another way than in the model's training; if the
             model's answers are no probabilities, or its declaration does not
             fit its outputs.
     """
+    data = resized_for(model, data)
     examples = data.subset(split)
     if not len(examples):
         raise ValueError(f"{data.name} has no image in its split {split!r}.")
     if threshold is None:
         threshold = getattr(model, "threshold", THRESHOLD)
-    batches = data.batches(split, load_size=load_size, batch_size=batch_size)
+    batches = _batches(data, split, load_size, batch_size)
     bar = keras.utils.Progbar(
         len(batches),
         verbose=int(verbose == "auto" or verbose),
         interval=SECONDS,
     )
-    meanings, labels, found = meanings_of(model), [], {}
+    meanings, targets, found = meanings_of(model), [], {}
     for number, (images, truth) in enumerate(batches.as_numpy_iterator(), 1):
         outputs = model.predict_on_batch(images)
         if on_batch is not None:
             on_batch(images, outputs)
-        labels.append(truth)
+        targets.append(truth)
         for name, values in _kept(outputs, meanings, threshold).items():
             found.setdefault(name, []).append(values)
         bar.update(number)
     found = {name: np.concatenate(values) for name, values in found.items()}
+    labels, frames = _labels_and_frames(targets)
     return Predictions(
-        labels=np.concatenate(labels),
+        labels=labels,
         probabilities=found.pop("probabilities"),
         class_names=data.class_names,
-        boxes=_without_maps_of_crops(found, meanings),
+        boxes=_of_stored(_without_maps_of_crops(found, meanings), frames),
         true_boxes=examples.boxes,
         image_digest=examples.source.identity(),
     )
+
+
+def resized_for(model, data):
+    """The data set, resized as in the model's training where that is known."""
+    way = getattr(model, "resize", None)
+    if way is None or not hasattr(data, "resized"):
+        return data
+    return data.resized(way)
+
+
+def _batches(data, split, load_size, batch_size):
+    """Images with labels, and with frames unless they are squashed."""
+    resize = getattr(data, "resize", None) or SQUASH
+    frames = {} if resize == SQUASH else {"with_frames": True}
+    sizes = {"load_size": load_size, "batch_size": batch_size}
+    return data.batches(split, **sizes, **frames)
+
+
+def _labels_and_frames(targets):
+    """Joins the targets of all batches; the frames may be None."""
+    if not isinstance(targets[0], dict):
+        return np.concatenate(targets), None
+    return (
+        np.concatenate([target[name] for target in targets])
+        for name in ("label", "frame")
+    )
+
+
+def _of_stored(boxes, frames):
+    """Takes boxes of resized images to the images as they are stored."""
+    if frames is None:
+        return boxes
+    return {
+        name: from_frame(own, frames).numpy() for name, own in boxes.items()
+    }
 
 
 def _kept(outputs, meanings, threshold):

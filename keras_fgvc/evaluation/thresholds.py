@@ -1,6 +1,7 @@
 """The threshold that a heat map is cut at."""
 
 from keras_fgvc._renamed import takes_old_names
+from keras_fgvc.evaluation.predicting import resized_for
 from keras_fgvc.metrics import MaxBoxAccuracy
 from keras_fgvc.models.declaration import meanings_of, object_map
 
@@ -40,6 +41,7 @@ def best_threshold(
             f"{data.name} has no boxes to choose a threshold by. Give a data "
             "set with boxes, or set the threshold by hand."
         )
+    data = resized_for(model, data)
     heatmap = heatmap or object_map(meanings_of(model))
     if heatmap is None:
         raise ValueError(

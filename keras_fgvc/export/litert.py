@@ -10,30 +10,38 @@ from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
+    describe_input,
     for_inference,
     partial_path,
+    resize_of,
 )
 
 SUFFIX = ".tflite"
 
 
 @takes_old_names(image_size="load_size")
-def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
+def export_litert(
+    model, path, *, class_names, load_size: int, resize: str | None = None
+) -> pathlib.Path:
     """Writes a model's whole prediction as a LiteRT file, for phones.
 
     One signature, `serving_default`: `image`, float32
     `(batch, load_size, load_size, 3)`, raw pixels 0..255, with a free batch
-    size; the model's outputs by name. The class names are appended as a zip
-    archive with `class_names.txt`, as LiteRT's metadata tools do: `unzip`
-    reads the file, and the interpreter does not mind. What was written is run
-    with ai-edge-litert and must give the model's own numbers. All six models
-    convert, to built-in operations alone.
+    size; the model's outputs by name. A zip archive is appended, as LiteRT's
+    metadata tools do, with `class_names.txt` and `input.json`, the size and
+    the way that images are resized: `unzip` reads the file, and the
+    interpreter does not mind. What was written is run with ai-edge-litert and
+    must give the model's own numbers. All six models convert, to built-in
+    operations alone.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
         path: File to write, ending in `.tflite`. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: fixed in the file.
+        resize: How images were brought to that size in training: `"squash"`,
+            `"crop"` or `"pad"`. It is noted in the file, whose input is
+            already resized. Defaults to `model.resize`, or else `"squash"`.
 
     Returns:
         The path.
@@ -63,6 +71,7 @@ def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
     check_positive_int("load_size", load_size)
+    resize = resize_of(model, resize)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"
     )
@@ -79,6 +88,7 @@ def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
     names = "".join(f"{name}\n" for name in class_names)
     with zipfile.ZipFile(partial, "a") as archive:
         archive.writestr("class_names.txt", names)
+        archive.writestr("input.json", describe_input(load_size, resize))
     images = sample_images(load_size)
     interpreter = litert.Interpreter(str(partial))
     serve = interpreter.get_signature_runner("serving_default")

@@ -10,8 +10,10 @@ from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
 from keras_fgvc.export.targets import (
     check_target,
+    describe_input,
     for_inference,
     partial_path,
+    resize_of,
 )
 
 OPSET = 18
@@ -19,20 +21,25 @@ PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
 @takes_old_names(image_size="load_size")
-def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
+def export_onnx(
+    model, path, *, class_names, load_size: int, resize: str | None = None
+) -> pathlib.Path:
     """Writes a model's whole prediction as an ONNX file.
 
     One input, `image`, float32 `(batch, load_size, load_size, 3)`, raw
     pixels 0..255, with a free batch size; the model's outputs by name. The
-    class names are in the file's metadata, `class_names`, as a JSON list. What
-    was written is run with ONNX Runtime and must give the model's own
-    numbers. All six models convert.
+    file's metadata has `class_names`, a JSON list, and `input`, the size and
+    the way that images are resized. What was written is run with ONNX Runtime
+    and must give the model's own numbers. All six models convert.
 
     Args:
         model: A `keras_fgvc.models` model, of float32 precision.
         path: File to write, `birds.onnx` for one. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: ONNX files have it fixed.
+        resize: How images were brought to that size in training: `"squash"`,
+            `"crop"` or `"pad"`. It is noted in the file, whose input is
+            already resized. Defaults to `model.resize`, or else `"squash"`.
 
     Returns:
         The path.
@@ -59,6 +66,7 @@ def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
     """
     path = check_target(model, path, class_names)
     check_positive_int("load_size", load_size)
+    resize = resize_of(model, resize)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf
 
@@ -71,7 +79,11 @@ def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
         opset_version=OPSET,
         verbose=False,
     )
-    _describe(onnx, partial, class_names)
+    props = {
+        "class_names": json.dumps(list(class_names)),
+        "input": describe_input(load_size, resize),
+    }
+    _describe(onnx, partial, props)
     images = sample_images(load_size)
     session = onnxruntime.InferenceSession(
         str(partial), providers=["CPUExecutionProvider"]
@@ -83,12 +95,10 @@ def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
     return path
 
 
-def _describe(onnx, path, class_names):
-    """Adds the class names, and calls the free axis "batch" everywhere."""
+def _describe(onnx, path, props):
+    """Adds the metadata, and calls the free axis "batch" everywhere."""
     content = onnx.load(str(path))
     for value in (*content.graph.input, *content.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.helper.set_model_props(
-        content, {"class_names": json.dumps(list(class_names))}
-    )
+    onnx.helper.set_model_props(content, props)
     onnx.save(content, str(path))

@@ -1,5 +1,6 @@
 """SavedModels for TF Serving, compared with the model right after writing."""
 
+import functools
 import json
 import os
 import pathlib
@@ -9,17 +10,25 @@ import keras
 
 from keras_fgvc._checks import check_choice, check_positive_int
 from keras_fgvc._renamed import takes_old_names
-from keras_fgvc.export.encoded_images import read_images
+from keras_fgvc.decoding.resizing import SQUASH, from_frame
+from keras_fgvc.export.encoded_images import read_placed
 from keras_fgvc.export.parity import check_parity, sample_images
-from keras_fgvc.export.targets import check_target, partial_path
+from keras_fgvc.export.targets import (
+    check_target,
+    describe_input,
+    partial_path,
+    resize_of,
+)
 from keras_fgvc.export.warmup import write_warmup
-from keras_fgvc.models.declaration import meanings_of, to_config
+from keras_fgvc.models.declaration import declared, meanings_of, to_config
+from keras_fgvc.models.outputs import ObjectBox, PartBoxes
 
 PIXEL_TYPES = ("float32", "uint8")
 # Where TF Serving keeps files beside a model, and ours there.
 EXTRA = "assets.extra"
 CLASS_NAMES = f"{EXTRA}/class_names.txt"
 MEANINGS = f"{EXTRA}/outputs.json"
+INPUT = f"{EXTRA}/input.json"
 
 
 @takes_old_names(image_size="load_size")
@@ -29,6 +38,7 @@ def export_saved_model(
     *,
     class_names,
     load_size: int,
+    resize: str | None = None,
     num_top: int = 5,
     pixel_type: str = "float32",
     max_pixels: int = 50_000_000,
@@ -52,12 +62,17 @@ def export_saved_model(
     perhaps of other clients, are as without it. Truncated files, and those
     that declare more than `max_pixels`, are refused so.
 
+    Boxes among the outputs of `serving_bytes` are those of the encoded
+    images, however these are resized; boxes of `serving_default` and maps are
+    those of the pixels that the model sees.
+
     Beside the model lie, in `assets.extra`, `class_names.txt`, one a line,
     `outputs.json`, what the model declares about its outputs, which
-    `keras-fgvc predict` reads, and `tf_serving_warmup_requests`, one request
-    for each signature that TF Serving sends itself before it says that it is
-    ready. What was written is loaded again and must give the model's own
-    numbers.
+    `keras-fgvc predict` reads, `input.json`, the `load_size` and `resize` of
+    the pixels that `serving_default` expects, and
+    `tf_serving_warmup_requests`, one request for each signature that TF
+    Serving sends itself before it says that it is ready. What was written is
+    loaded again and must give the model's own numbers.
 
     To serve a part of a method alone, export that part:
     `daf.student_model()`, `coarse2fine.coarse_model()`.
@@ -69,6 +84,9 @@ def export_saved_model(
         class_names: Names in the order of the labels.
         load_size: Side in pixels that encoded images are resized to: the
             size images were loaded at in training.
+        resize: How encoded images are brought to that size: `"squash"`,
+            `"crop"` or `"pad"`. Defaults to `model.resize`, which
+            `training.fit` sets, or else `"squash"`.
         num_top: How many of the most probable classes are named. Defaults to
             5, or all if there are fewer.
         pixel_type: Type of the pixels of `serving_default`. `"float32"`
@@ -82,10 +100,11 @@ def export_saved_model(
         The path.
 
     Raises:
-        ValueError: If the backend is not TensorFlow, the path exists, the
-            number of names is not the number of classes, a name is empty,
-            repeated or holds control characters, or an output does not have
-            the batch as its first axis.
+        ValueError: If the backend is not TensorFlow, the path exists,
+            `resize` is none of the three, the number of names is not the
+            number of classes, a name is empty, repeated or holds control
+            characters, or an output does not have the batch as its first
+            axis.
         TypeError: If `class_names` is no list of texts.
         RuntimeError: If the written model gives other numbers.
 
@@ -93,19 +112,28 @@ def export_saved_model(
     """
     path = check_target(model, path, class_names)
     check_positive_int("load_size", load_size)
+    resize = resize_of(model, resize)
     check_positive_int("num_top", num_top)
     check_positive_int("max_pixels", max_pixels)
     check_choice("pixel_type", pixel_type, PIXEL_TYPES)
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     predict = _predictor(model, class_names, num_top)
-    encoded = _from_bytes(predict, (load_size, load_size), max_pixels)
+    read = functools.partial(
+        read_placed,
+        load_size=(load_size, load_size),
+        max_pixels=max_pixels,
+        resize=resize,
+    )
+    boxes = declared(meanings_of(model), ObjectBox, PartBoxes)
+    encoded = _from_bytes(predict, read, () if resize == SQUASH else boxes)
     _write(model, partial, predict, encoded, pixel_type)
     (partial / EXTRA).mkdir()
     names = "".join(f"{name}\n" for name in class_names)
     (partial / CLASS_NAMES).write_text(names, encoding="utf-8")
     meanings = json.dumps(to_config(meanings_of(model)), indent=1)
     (partial / MEANINGS).write_text(meanings + "\n", encoding="utf-8")
+    (partial / INPUT).write_text(describe_input(load_size, resize))
     write_warmup(partial / EXTRA, load_size, pixel_type)
     _check_answers(model, partial, load_size, pixel_type)
     os.replace(partial, path)
@@ -135,8 +163,11 @@ def _predictor(model, class_names, num_top):
     return predict
 
 
-def _from_bytes(predict, size, max_pixels):
-    """The function from encoded images; rows in error are blank."""
+def _from_bytes(predict, read, moved):
+    """The function from encoded images; rows in error are blank.
+
+    `moved` names the boxes to take to the coordinates of the encoded images.
+    """
     import tensorflow as tf
 
     def blank_errors(value, is_fine):
@@ -145,9 +176,10 @@ def _from_bytes(predict, size, max_pixels):
         return tf.where(fine, value, tf.zeros_like(value))
 
     def from_bytes(image_bytes):
-        images, errors = read_images(image_bytes, size, max_pixels)
-        images = tf.ensure_shape(images, (None, *size, 3))
+        images, errors, frames = read(image_bytes)
         outputs = predict(tf.cast(images, tf.float32))
+        for name in moved:
+            outputs[name] = from_frame(outputs[name], frames)
         is_fine = errors == ""
         return {
             "error": errors,

@@ -1,10 +1,12 @@
 """Checks the model, the names and the path before a file is written."""
 
+import json
 import pathlib
 
 import keras
 
 from keras_fgvc._checks import check_class_names
+from keras_fgvc.decoding.resizing import PAD, PADDING, SQUASH, check_resize
 
 
 def check_target(model, path, class_names) -> pathlib.Path:
@@ -36,6 +38,21 @@ def check_target(model, path, class_names) -> pathlib.Path:
             f"classes. Received: {len(class_names)} names."
         )
     return path
+
+
+def resize_of(model, resize: str | None) -> str:
+    """Returns how images are resized: as given, or as in training."""
+    resize = resize or getattr(model, "resize", None) or SQUASH
+    check_resize(resize)
+    return resize
+
+
+def describe_input(load_size: int, resize: str) -> str:
+    """Returns as JSON how photographs become the pixels of a model's input."""
+    facts = {"load_size": load_size, "resize": resize}
+    if resize == PAD:
+        facts["padding"] = PADDING
+    return json.dumps(facts, indent=1) + "\n"
 
 
 def partial_path(path) -> pathlib.Path:

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from keras_fgvc._replicas import is_multi_worker, strategy_of
+from keras_fgvc.models._pixels import LooksAtPixels
 
 
-class ReplicatedModel(keras.Model):
+class ReplicatedModel(LooksAtPixels):
     """A `keras.Model` that `tf.distribute` strategies train as they should.
 
     On one device, and on other backends than TensorFlow, it is `keras.Model`.

@@ -5,6 +5,7 @@ import math
 
 from keras_fgvc._checks import check_choice, check_positive_int
 from keras_fgvc.data import Augmentation
+from keras_fgvc.decoding.resizing import SQUASH, check_resize
 
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 
@@ -77,6 +78,13 @@ class Recipe:
         batch_size: Images a step, over all devices.
         stages: The stages in order.
         arguments: Further arguments of the model, by name.
+        resize: How images are brought to `load_size`, in training and ever
+            after: `"squash"` (the default of all recipes) changes their
+            aspect ratio, `"crop"` takes the largest central square, `"pad"`
+            keeps all of the image, centred on mid-grey.
+
+    Raises:
+        ValueError: If `resize` is none of the three.
     """
 
     name: str
@@ -86,6 +94,10 @@ class Recipe:
     batch_size: int
     stages: tuple[Stage, ...]
     arguments: dict = dataclasses.field(default_factory=dict)
+    resize: str = SQUASH
+
+    def __post_init__(self):
+        check_resize(self.resize)
 
     def replace(self, **changes) -> "Recipe":
         """A copy with some fields changed; `arguments` are merged."""

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_fgvc._files import move_into_place
 from keras_fgvc.data.sources.source import are_others
+from keras_fgvc.decoding.resizing import SQUASH
 from keras_fgvc.training.files import epochs_done
 from keras_fgvc.training.longer import check_longer, only_epochs_differ
 
@@ -80,6 +81,8 @@ def _same_run(workdir, run):
     """
     path = workdir / "run.json"
     found = json.loads(path.read_text()) if path.exists() else {}
+    if found:  # before recipes had the field, all images were squashed
+        found["recipe"].setdefault("resize", SQUASH)
     differing = _differing_facts(run, found)
     if not found or not differing:
         return found

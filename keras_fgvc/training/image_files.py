@@ -4,14 +4,14 @@ import concurrent.futures
 import os
 from typing import Any, NamedTuple
 
-from keras_fgvc.data import decode_and_resize
 from keras_fgvc.data.sources.files import (
     is_image_name,
     not_a_file,
     visible_files,
 )
 from keras_fgvc.decoding.headers import read_size
-from keras_fgvc.decoding.images import check, why_refused
+from keras_fgvc.decoding.images import check, decode, why_refused
+from keras_fgvc.decoding.resizing import SQUASH, place
 
 
 class Image(NamedTuple):
@@ -87,15 +87,30 @@ def _reason(path, error):
     return str(error)
 
 
-def read_pixels(path, size: int):
+def read_pixels(path, size: int, resize: str = SQUASH):
     """The pixels of an image, uint8 `(size, size, 3)`, as in training.
+
+    Args:
+        path: Path of the file.
+        size: Side in pixels.
+        resize: How the image is brought to that size, see
+            `decoding.resizing`. Defaults to `"squash"`.
 
     Raises:
         OSError: The file cannot be read.
         ValueError: It is no whole image.
     """
-    _, pixels = _read(path, lambda e: decode_and_resize(e, (size, size)))
-    return pixels.numpy()
+    return read_placed(path, size, resize)[0]
+
+
+def read_placed(path, size: int, resize: str):
+    """As `read_pixels`, with the frame, see `decoding.resizing`."""
+
+    def read(encoded):
+        return place(decode(encoded, (size, size)), (size, size), resize)
+
+    _, (pixels, frame) = _read(path, read)
+    return pixels.numpy(), frame.numpy()
 
 
 def read_bytes(path) -> bytes:

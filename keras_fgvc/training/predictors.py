@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from keras_fgvc.decoding.resizing import SQUASH, from_frame
 from keras_fgvc.export.saved_model import CLASS_NAMES, MEANINGS
 from keras_fgvc.models.declaration import (
     OLDER_EXPORTS,
@@ -19,7 +20,7 @@ from keras_fgvc.models.outputs import ObjectBox, PartBoxes
 from keras_fgvc.training.image_files import (
     read_batches,
     read_bytes,
-    read_pixels,
+    read_placed,
 )
 
 DIGITS = 6  # of a number in an answer; float32 has about 7
@@ -82,14 +83,23 @@ class Predictor:
             yield from _answers(images, self, num_top)
 
 
-def of_pixels(model, class_names, size) -> Predictor:
-    """Returns the predictor of a model that takes pixels of one size."""
-    return Predictor(
-        class_names,
-        functools.partial(read_pixels, size=size),
-        lambda pixels: model.predict_on_batch(np.stack(pixels)),
-        meanings_of(model),
-    )
+def of_pixels(model, class_names, size, resize: str = SQUASH) -> Predictor:
+    """Returns the predictor of a model that takes pixels of one size.
+
+    Its boxes are those of the photographs, however these are resized.
+    """
+    boxes = tuple(declared(meanings_of(model), ObjectBox, PartBoxes))
+
+    def run(contents):
+        pixels, frames = map(np.stack, zip(*contents, strict=True))
+        outputs = model.predict_on_batch(pixels)
+        if resize == SQUASH or not boxes:
+            return outputs
+        moved = {n: from_frame(outputs[n], frames).numpy() for n in boxes}
+        return {**outputs, **moved}
+
+    read = functools.partial(read_placed, size=size, resize=resize)
+    return Predictor(class_names, read, run, meanings_of(model))
 
 
 def of_bytes(path, names_path) -> Predictor:

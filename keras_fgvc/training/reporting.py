@@ -62,14 +62,28 @@ class _Reader:
         self.examples = images.subset(split)
 
     def __call__(self, indices):
+        pixels, _ = self._read(indices)
+        return pixels
+
+    def boxes(self, indices):
+        """True boxes on these images; NaN for none, or one cut off."""
+        if self.examples.boxes is None:
+            return None
+        _, target = self._read(indices, with_boxes=True)
+        box = target["box"]
+        return np.where(box.any(axis=-1, keepdims=True), box, np.nan)
+
+    def _read(self, indices, **wanted):
         chosen = dataclasses.replace(
             self.images, splits={"chosen": self.examples.take(indices)}
         )
         batches = chosen.batches(
-            "chosen", load_size=self.size, batch_size=len(indices)
+            "chosen",
+            load_size=self.size,
+            batch_size=len(indices),
+            **wanted,
         )
-        pixels, _ = next(batches.as_numpy_iterator())
-        return pixels
+        return next(batches.as_numpy_iterator())
 
 
 def _explain(model, reader, predicted, folder, counts):
@@ -91,7 +105,7 @@ def _explain(model, reader, predicted, folder, counts):
         found = visualization.explain(model, pixels, class_names=names)
         truth = {
             "labels": examples.labels,
-            "true_boxes": examples.boxes,
+            "true_boxes": reader.boxes(chosen),
             "class_names": names,
         }
         visualization.save_explanations(
@@ -135,7 +149,10 @@ def _facts(trained, images, model):
         "method": recipe.method,
         "recipe": recipe.name,
         "arguments": ", ".join(arguments) or "the method's own",
-        "image size": f"{recipe.image_size}, loaded at {recipe.load_size}",
+        "image size": (
+            f"{recipe.image_size}, loaded at {recipe.load_size} "
+            f"({recipe.resize})"
+        ),
         "initial weights": trained.initial_weights or "not told",
         "parameters": f"{model.count_params():,}",
         "data": f"{images.name}, {len(images.class_names)} classes",

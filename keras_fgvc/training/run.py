@@ -85,6 +85,7 @@ class Run(SavedRun):
             self.load_model(unfinished=unfinished),
             self.class_names,
             self.recipe.load_size,
+            self.recipe.resize,
         )
 
     def predict(
@@ -139,7 +140,11 @@ class Run(SavedRun):
                 f"Received: {len(paths)}."
             )
         model = self.load_model(unfinished=unfinished)
-        read = functools.partial(read_pixels, size=self.recipe.load_size)
+        read = functools.partial(
+            read_pixels,
+            size=self.recipe.load_size,
+            resize=self.recipe.resize,
+        )
         batches = read_batches(paths, read, MAX_EXPLAINED)
         images = [image for batch in batches for image in batch]
         pixels = [i.content for i in images if i.error is None]
@@ -204,7 +209,9 @@ class Run(SavedRun):
 
         Args:
             path: Folder or file to write; it must not exist.
-            format: `"savedmodel"` (default), `"onnx"` or `"litert"`.
+            format: `"savedmodel"` (default), `"onnx"` or `"litert"`. The
+                last two take pixels that were resized as in training, see
+                `recipe.resize` and `data.decode_and_resize`.
             unfinished: See `load_model`.
             **settings: Further arguments of `export.export_saved_model` and
                 the like, such as `num_top`.
@@ -218,6 +225,7 @@ class Run(SavedRun):
             path,
             class_names=self.class_names,
             load_size=self.recipe.load_size,
+            resize=self.recipe.resize,
             **settings,
         )
 

@@ -41,6 +41,7 @@ class SavedRun:
                 "the last finished epoch."
             )
         model = keras.saving.load_model(path)
+        model.resize = self.recipe.resize
         missing = self.missing_stages(model)
         if missing and not unfinished:
             raise ValueError(
@@ -68,7 +69,7 @@ class SavedRun:
     def open_data(
         self, name_or_path=None, *, data_dir=None, verify: str = "full"
     ):
-        """The data it was trained on, with the same splits.
+        """The data it was trained on, with the same splits and `resize`.
 
         Args:
             name_or_path: Where the data lies now, if it was moved.
@@ -97,7 +98,7 @@ class SavedRun:
                 f"in {self.workdir}: {_differing(images, self)}."
             )
         self._check_images(images, arguments["name_or_path"])
-        return images
+        return images.resized(self.recipe.resize)
 
     def _check_images(self, images, place):
         others = other_splits(self.image_digests, digests(images))

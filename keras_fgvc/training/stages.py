@@ -88,12 +88,15 @@ def fit(
 
     Raises:
         ValueError: If a stage is unknown, `data` lacks a split, `workdir`
-            holds another run that has finished an epoch, or there is no
-            threshold to choose.
+            holds another run that has finished an epoch, `data` is resized
+            in another way than the recipe's, or there is no threshold to
+            choose.
 
     Example: `examples/elope.py`.
     """
     data.check_one_class_each()
+    data = data.resized(recipe.resize)
+    model.resize = recipe.resize
     _check_splits(data)
     chosen = chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)

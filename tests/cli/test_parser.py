@@ -137,5 +137,9 @@ def test_sizes_have_one_meaning():
             "train",
             "predict",  # for a .keras file, which does not hold its size
         ],
+        ("resize", "how images are brought to that size"): [
+            "train",
+            "predict",
+        ],
         ("batch_sizes", "of stages, as localizer=64"): ["train"],
     }

@@ -245,6 +245,10 @@ def test_wrong_usage(trained, saved_model, mixed, names_file, capsys):
             "--load-size is known from the model itself",
         ),
         (
+            [f"--model={saved_model}", "--resize=pad"],
+            "--resize is known from the model itself",
+        ),
+        (
             [f"--workdir={trained}", f"--classes={names_file}"],
             "--classes is known from the model itself",
         ),

@@ -25,6 +25,11 @@ def options(**changes):
     return types.SimpleNamespace(**given)
 
 
+def test_images_are_resized_as_asked():
+    recipe = make_recipe(options(resize="pad", baseline=True))
+    assert (recipe.method, recipe.resize) == ("Baseline", "pad")
+
+
 def test_nothing_asked_for_is_the_recipe_itself():
     assert make_recipe(options()) == recipes.get("elope-short")
 

@@ -6,6 +6,7 @@ import math
 from keras_fgvc._checks import check_in_range
 from keras_fgvc.data.pipeline import geometry
 from keras_fgvc.decoding.images import Encoded, to_uint8
+from keras_fgvc.decoding.resizing import SQUASH
 
 # One draw of uniform numbers an image with a fixed place for each use:
 # switching one option on leaves the others' random choices as they were.
@@ -142,17 +143,24 @@ class Augmentation:
         strengths = (self.brightness, self.contrast, self.saturation)
         return any(strengths) or self.lighting > 0
 
-    def input_size(self, output_size) -> tuple[int, int] | None:
+    def input_size(
+        self, output_size, resize: str = SQUASH
+    ) -> tuple[int, int] | None:
         """The image size to load for this output; None for the stored size.
 
-        Crops are cut from the image as it is stored, unless they are turned:
-        then from a size at which a crop is, on average, neither enlarged nor
-        shrunk. Turned crops of 224 with a share of (224 / 256)^2 are taken
-        from 256.
+        Crops are cut from the image as it is stored, unless they are turned,
+        or the image is not squashed: then from a size at which a crop is, on
+        average, neither enlarged nor shrunk. Turned crops of 224 with a share
+        of (224 / 256)^2 are taken from 256.
+
+        Args:
+            output_size: Pair (height, width) of the result.
+            resize: How images are brought to one size. Defaults to
+                `"squash"`.
         """
         if self.random_crop is None:
             return tuple(output_size)
-        if not self.rotation:
+        if not self.rotation and resize == SQUASH:
             return None
         side = math.sqrt(sum(self.random_crop) / 2)
         return tuple(round(length / side) for length in output_size)

@@ -9,7 +9,9 @@ import dataclasses
 
 from keras_fgvc._checks import as_size, check_positive_int
 from keras_fgvc.data.pipeline.augment import Augmentation
+from keras_fgvc.data.pipeline.geometry import Placing
 from keras_fgvc.data.pipeline.shares import Share, batch_parts
+from keras_fgvc.decoding.resizing import SQUASH
 
 # The two uses of one seed draw from streams of their own.
 SHUFFLE_STREAM, AUGMENTATION_STREAM = 0, 1
@@ -27,12 +29,20 @@ def make_batches(
     epochs,
     drop_remainder: bool | None,
     share: Share | None,
+    resize: str = SQUASH,
+    with_frames: bool = False,
+    boxes_are_resized: bool = False,
 ):
-    """`LabeledImages.batches` for one split; it describes the arguments."""
+    """`LabeledImages.batches` for one split; it describes the arguments.
+
+    Boxes of the examples are those of the stored images, unless
+    `boxes_are_resized`.
+    """
     import tensorflow as tf
 
     load_size = as_size("load_size", load_size)
     _check_boxes(examples, with_boxes)
+    _check_frames(with_frames, training)
     plan = Epochs(
         len(examples),
         batch_size,
@@ -43,7 +53,13 @@ def make_batches(
         share,
     )
     augmentation = augmentation if training else None
-    loader = _Loader(examples, load_size, seed, augmentation, with_boxes)
+    loader = _Loader(
+        examples if with_boxes else dataclasses.replace(examples, boxes=None),
+        Placing(load_size, resize, boxes_are_resized),
+        seed,
+        augmentation,
+        with_frames,
+    )
 
     def one_epoch(indices, epoch):
         loaded = tf.data.Dataset.from_tensor_slices(indices).map(
@@ -138,38 +154,45 @@ class _Loader:
     would outgrow its limit of 2 GB.
     """
 
-    def __init__(self, examples, load_size, seed, augmentation, with_boxes):
+    def __init__(self, examples, placing, seed, augmentation, with_frames):
         import tensorflow as tf
 
-        self.load_size = load_size
+        self.placing = placing
         self.seed = seed
         self.augmentation = augmentation
+        self.with_frames = with_frames
         with tf.device("CPU:0"):
             self.labels = tf.constant(examples.labels, tf.int32)
             self.boxes = None
-            if with_boxes:
+            if examples.boxes is not None:
                 self.boxes = tf.constant(examples.boxes, tf.float32)
             self.read = examples.source.reader()
 
     def __call__(self, index, epoch):
         import tensorflow as tf
 
-        label = tf.gather(self.labels, index)
+        size = self.placing.load_size
         box = None if self.boxes is None else tf.gather(self.boxes, index)
+        frame = None
         if self.augmentation is None:
-            image = self.read(index, self.load_size)
+            image, box, frame = self.placing(self.read, index, size, box)
         else:
             image, box = self._augment(index, epoch, box)
-        image = tf.ensure_shape(image, (*self.load_size, 3))
-        return image, label if box is None else {"label": label, "box": box}
+        image = tf.ensure_shape(image, (*size, 3))
+        target = {"label": tf.gather(self.labels, index)}
+        if box is not None:
+            target["box"] = box
+        if self.with_frames:
+            target["frame"] = tf.cast(frame, tf.float32)
+        return image, target if len(target) > 1 else target["label"]
 
     def _augment(self, index, epoch, box):
-        image = self.read(index, self.augmentation.input_size(self.load_size))
+        size, resize = self.placing.load_size, self.placing.resize
+        source_size = self.augmentation.input_size(size, resize)
+        image, box, _ = self.placing(self.read, index, source_size, box)
         seed = _fold(self.seed, AUGMENTATION_STREAM, epoch, index)
-        if box is None:
-            image = self.augmentation(image, seed, None, self.load_size)
-            return image, None
-        return self.augmentation(image, seed, box, self.load_size)
+        changed = self.augmentation(image, seed, box, size)
+        return (changed, None) if box is None else changed
 
 
 def _shuffle(indices, seed, epoch):
@@ -222,6 +245,14 @@ def _check_boxes(examples, with_boxes) -> None:
             "`with_boxes=True` needs a data set with boxes: a CSV with the "
             "columns x_min, y_min, x_max, y_max, cluttered_digits, or one by "
             "name that has them, such as cub200."
+        )
+
+
+def _check_frames(with_frames, training) -> None:
+    if with_frames and training:
+        raise ValueError(
+            "`with_frames=True` needs `training=False`: augmentation moves "
+            "what an image shows once more."
         )
 
 

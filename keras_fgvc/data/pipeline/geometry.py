@@ -15,7 +15,14 @@ import math
 
 import numpy as np
 
-from keras_fgvc.decoding.images import decode_window, resize
+from keras_fgvc.decoding.images import Encoded, decode, decode_window
+from keras_fgvc.decoding.resizing import (
+    SQUASH,
+    WHOLE,
+    place,
+    resize,
+    to_frame,
+)
 
 FILL_MODES = {"reflect": "REFLECT", "nearest": "NEAREST"}
 
@@ -197,6 +204,38 @@ def cut_box(box, window: Window):
     is_there = tf.reduce_all(cut[..., 2:] > cut[..., :2], -1, keepdims=True)
     cut = tf.where(is_there, cut, tf.zeros_like(cut))
     return tf.where(tf.math.is_nan(box), box, cut)
+
+
+@dataclasses.dataclass(frozen=True)
+class Placing:
+    """How images and their boxes are brought to one size.
+
+    Args:
+        load_size: Pair (height, width) of what a model gets, in pixels.
+        resize: One of `decoding.resizing.RESIZES`.
+        boxes_are_resized: Whether boxes are those of the resized images; else
+            of the stored ones.
+    """
+
+    load_size: tuple[int, int]
+    resize: str
+    boxes_are_resized: bool
+
+    def __call__(self, read, index, size, box):
+        """The image at a size, its box there, and its frame.
+
+        A size of None, which asks for the stored image, is for squashed
+        images only.
+        """
+        if self.resize == SQUASH:
+            return read(index, size), box, WHOLE
+        image = read(index, None)
+        if isinstance(image, Encoded):
+            image = decode(image.content, size, kinds=image.kinds)
+        image, frame = place(image, size, self.resize)
+        if box is not None and not self.boxes_are_resized:
+            box = to_frame(box, frame)
+        return image, box, frame
 
 
 def normalize_box(box, size) -> tuple[np.ndarray, bool]:

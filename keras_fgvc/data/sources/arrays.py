@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_fgvc._checks import as_size
 from keras_fgvc.data.sources.source import add_array
-from keras_fgvc.decoding.images import resize
+from keras_fgvc.decoding.resizing import SQUASH, resize
 
 BATCH_SIZE = 64  # for reading
 LONG = 2_000  # More images than this take a while.
@@ -73,22 +73,32 @@ def read_into_memory(data, load_size):
     size = as_size("load_size", load_size)
     _check_memory(data.name, sum(data.split_sizes.values()), size)
     splits = {split: _read(data, split, size) for split in data.splits}
-    return dataclasses.replace(data, splits=splits)
+    way = data.resize
+    if any(splits[split] is not data.splits[split] for split in splits):
+        way = way or SQUASH  # it can no longer be chosen
+    return dataclasses.replace(data, splits=splits, resize=way)
 
 
 def _read(data, split, size):
     examples = data.splits[split]
     if examples.images is not None and examples.images.shape[1:3] == size:
         return examples
-    batches = data.batches(split, load_size=size, batch_size=BATCH_SIZE)
+    has_boxes = examples.boxes is not None
+    batches = data.batches(
+        split, load_size=size, batch_size=BATCH_SIZE, with_boxes=has_boxes
+    )
     images = np.empty((len(examples), *size, 3), np.uint8)
+    boxes = np.empty_like(examples.boxes) if has_boxes else None
     progress, done = _progress(f"{data.name}, {split}", len(examples)), 0
-    for pixels, _ in batches.as_numpy_iterator():
-        images[done : done + len(pixels)] = pixels
+    for pixels, target in batches.as_numpy_iterator():
+        own = slice(done, done + len(pixels))
+        images[own] = pixels
+        if has_boxes:
+            boxes[own] = target["box"]
         done += len(pixels)
         progress(done)
     return dataclasses.replace(
-        examples, images=images, paths=None, records=None
+        examples, images=images, boxes=boxes, paths=None, records=None
     )
 
 

@@ -69,4 +69,4 @@ def _part_images(model, stage, data, *, folder, load_size):
     """All classification networks on regions that are found once."""
     del stage
     boxes = caches.part_boxes(model, data, folder, load_size)
-    return tasks.PartsTask(model), PartImages(data, boxes)
+    return tasks.PartsTask(model), PartImages(data, boxes, boxes_of="resized")

@@ -1,0 +1,161 @@
+"""Warnings of images that are no raw pixels, for all kinds of data."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_fgvc.models import Baseline
+from keras_fgvc.models._pixels import look_at_first, problem_of
+from tests import tiny
+
+RAW, LABELS = tiny.images_and_labels(6)
+SCALED = (RAW / 255).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = Baseline(tiny.backbone(), tiny.NUM_CLASSES, tap=8)
+    made.compile("sgd")
+    return made
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        part = slice(3 * index, 3 * index + 3)
+        return self.images[part], LABELS[part]
+
+
+def told(call) -> list[str]:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        call()
+    texts = [str(warning.message) for warning in seen]
+    return [text for text in texts if text.startswith("Images must be raw")]
+
+
+def dataset(images, labels=LABELS):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(3)
+
+
+def generator(images):
+    yield from ((images[:3], LABELS[:3]), (images[3:], LABELS[3:]))
+
+
+CALLS = {
+    "fit": lambda model, x: model.fit(x, LABELS, epochs=2, verbose=0),
+    "fit with validation": lambda model, x: model.fit(
+        x, LABELS, epochs=2, validation_data=(x, LABELS), verbose=0
+    ),
+    "evaluate": lambda model, x: model.evaluate(x, LABELS, verbose=0),
+    "predict": lambda model, x: model.predict(x=x, verbose=0),
+    "predict a tensor": lambda model, x: model.predict(
+        keras.ops.convert_to_tensor(x), verbose=0
+    ),
+    "fit a PyDataset": lambda model, x: model.fit(
+        Batches(x), epochs=2, verbose=0
+    ),
+    "fit a tf.data.Dataset": lambda model, x: model.fit(
+        dataset(x), epochs=2, shuffle=False, verbose=0
+    ),
+    "evaluate with a dict": lambda model, x: model.evaluate(
+        dataset(x, {"label": LABELS}), verbose=0
+    ),
+    "predict a tf.data.Dataset": lambda model, x: model.predict(
+        dataset(x).map(lambda image, label: image), verbose=0
+    ),
+    "evaluate a generator": lambda model, x: model.evaluate(
+        generator(x), verbose=0
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_scaled_pixels_are_told_once(model, name):
+    (text,) = told(lambda: CALLS[name](model, SCALED))
+    assert "0..255" in text
+    assert "float32 from 0" in text
+    assert "divided by 255" in text
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_raw_pixels_are_not_told(model, name):
+    for images in (RAW, RAW.astype("float32")):
+        assert not told(lambda x=images: CALLS[name](model, x))
+
+
+def test_no_batch_of_a_generator_is_lost():
+    found = list(look_at_first(generator(RAW)))
+    np.testing.assert_array_equal(
+        np.concatenate([images for images, _ in found]), RAW
+    )
+    assert list(look_at_first(iter_of_none())) == []
+
+
+def iter_of_none():
+    yield from ()
+
+
+def test_a_dataset_keeps_its_length_and_order():
+    looking = look_at_first(dataset(RAW.astype("float32")))
+    assert len(looking) == 2
+    images = [image for image, _ in looking.as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate(images), RAW)
+
+
+def test_a_dataset_of_whole_bytes_stays_as_it_is():
+    given = dataset(RAW)
+    assert look_at_first(given) is given
+
+
+def test_a_loader_of_pytorch_is_looked_at():
+    torch = pytest.importorskip("torch")
+    tensors = torch.utils.data.TensorDataset(
+        torch.tensor(SCALED), torch.tensor(np.asarray(LABELS, "int64"))
+    )
+    loader = torch.utils.data.DataLoader(tensors, batch_size=3)
+    assert len(told(lambda: look_at_first(loader))) == 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (RAW, ""),
+        (RAW // 128, ""),  # whole numbers may be dark images
+        (RAW // 255, ""),
+        (RAW * 0, ""),
+        (SCALED * 0, ""),
+        (RAW.astype("float32") / 4, ""),
+        (RAW * 1.3 - 30, ""),  # overshoot of an interpolation
+        (SCALED, "divided by 255"),
+        (SCALED.astype("float16"), "divided by 255"),
+        (SCALED * 2 - 1, "normalised"),
+        ((SCALED - 0.45) / 0.22, "normalised"),
+        (RAW - np.array([103.9, 116.8, 123.7]), "normalised"),
+        (RAW.astype("int16") - 128, "normalised"),
+        (RAW.astype("uint16") * 257, "16-bit"),
+        (RAW * 257.0, "16-bit"),
+        (RAW.astype("float32") + np.nan, ""),
+    ],
+)
+def test_what_is_told(pixels, expected):
+    text = problem_of(np.asarray(pixels))
+    assert bool(text) == bool(expected)
+    assert expected in text
+
+
+def test_maps_of_features_are_no_images(model):
+    maps = np.random.default_rng(0).random((2, 4, 4, 8), "float32")
+    assert not told(lambda: look_at_first(maps))
+    inputs = {"image": SCALED, "boxes": np.zeros((6, 2, 4), "float32")}
+    assert len(told(lambda: look_at_first(inputs))) == 1
