@@ -150,3 +150,23 @@ def check_labels(labels, num_classes: int) -> None:
             f"{wrong.size - 1} more such. Count the classes again, or "
             "number the labels from 0."
         )
+
+
+def check_finite_answers(name: str, values) -> None:
+    """Raises if an output of a model holds NaN or infinity.
+
+    Args:
+        name: Name of the output, for the error.
+        values: NumPy array with one row per image.
+    """
+    values = np.asarray(values, "float32")
+    axes = tuple(range(1, values.ndim))
+    wrong = ~np.isfinite(values).all(axis=axes)
+    if wrong.any():
+        raise ValueError(
+            f"The model must answer with finite numbers. Received: {name!r} "
+            f"with NaN or infinity for {int(wrong.sum())} of {len(wrong)} "
+            "images. Its training diverged, or its precision is too small: "
+            "train again with a smaller `learning_rate` or with `precision` "
+            "float32."
+        )

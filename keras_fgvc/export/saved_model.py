@@ -1,6 +1,5 @@
 """SavedModels for TF Serving, compared with the model right after writing."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -8,9 +7,14 @@ import shutil
 import keras
 
 from keras_fgvc._checks import check_choice, check_positive_int
+from keras_fgvc._files import write_json
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.encoded_images import read_images
-from keras_fgvc.export.parity import check_parity, sample_images
+from keras_fgvc.export.parity import (
+    check_answers,
+    check_parity,
+    sample_images,
+)
 from keras_fgvc.export.targets import check_target, partial_path
 from keras_fgvc.export.warmup import write_warmup
 from keras_fgvc.models.declaration import meanings_of, to_config
@@ -84,7 +88,8 @@ def export_saved_model(
     Raises:
         ValueError: If the backend is not TensorFlow, the path exists, the
             number of names is not the number of classes, a name is empty,
-            repeated or holds control characters, or an output does not have
+            repeated or holds control characters, the model answers with NaN
+            or infinity, or an output does not have
             the batch as its first axis.
         TypeError: If `class_names` is no list of texts.
         RuntimeError: If the written model gives other numbers.
@@ -93,6 +98,7 @@ def export_saved_model(
     """
     path = check_target(model, path, class_names)
     check_positive_int("load_size", load_size)
+    check_answers(model, load_size)
     check_positive_int("num_top", num_top)
     check_positive_int("max_pixels", max_pixels)
     check_choice("pixel_type", pixel_type, PIXEL_TYPES)
@@ -104,8 +110,7 @@ def export_saved_model(
     (partial / EXTRA).mkdir()
     names = "".join(f"{name}\n" for name in class_names)
     (partial / CLASS_NAMES).write_text(names, encoding="utf-8")
-    meanings = json.dumps(to_config(meanings_of(model)), indent=1)
-    (partial / MEANINGS).write_text(meanings + "\n", encoding="utf-8")
+    write_json(partial / MEANINGS, to_config(meanings_of(model)))
     write_warmup(partial / EXTRA, load_size, pixel_type)
     _check_answers(model, partial, load_size, pixel_type)
     os.replace(partial, path)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_fgvc import evaluation
+from keras_fgvc._files import without_nan
 from keras_fgvc.evaluation import Evaluation, Predictions
-from keras_fgvc.evaluation.json_values import without_nan
 from keras_fgvc.models.outputs import MapOf, ObjectBox
 from tests.evaluation.fixed import fixed, labeled
 

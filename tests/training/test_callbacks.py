@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from keras_fgvc.training.seeds import EpochSeeds
+from keras_fgvc.training.callbacks import EpochSeeds
 
 
 def states(seed, epoch):
