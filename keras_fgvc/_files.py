@@ -66,6 +66,10 @@ def _reason(error):
         return f"it is not UTF-8 text (byte {error.start})"
     if isinstance(error, IsADirectoryError):
         return "it is a folder"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON ({error.msg} at line {error.lineno})"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:MAX_REASON]}".rstrip(": .")
 
@@ -144,8 +148,8 @@ def to_json(value, *, nan_as_null: bool = False, **options) -> str:
         return json.dumps(value, allow_nan=False, **options)
     except ValueError as error:
         raise ValueError(
-            "JSON holds finite numbers only. Received: NaN or infinity "
-            f"among {_reason(error)}. Give finite numbers."
+            "JSON holds finite numbers alone. Received: NaN or infinity. Give "
+            "finite numbers."
         ) from error
 
 

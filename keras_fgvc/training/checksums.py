@@ -5,6 +5,7 @@ does not name, such as one of an older version, is read without a check.
 """
 
 import hashlib
+import re
 import zipfile
 
 import keras
@@ -12,6 +13,7 @@ import keras
 from keras_fgvc._files import damaged, move_into_place, read_json, write_json
 
 FILE = "checksums.json"
+SUM = re.compile("[0-9a-f]{64}")
 REMEDY = "Remove it to go on without checking the files beside it."
 STAGE_REMEDY = (
     "Restore it from a copy, or remove the folder of this stage to train the "
@@ -60,8 +62,9 @@ def noted(path) -> dict:
     entries = read_json(folder_file, dict, REMEDY)
     entry = entries.get(path.name, {})
     sums = entry.get("sha256", []) if isinstance(entry, dict) else None
-    if not isinstance(sums, list):
-        raise damaged(folder_file, f"it has no sums of {path.name!r}", REMEDY)
+    is_list = isinstance(sums, list)
+    if not is_list or not all(SUM.fullmatch(str(each)) for each in sums):
+        raise damaged(folder_file, f"it has no sum of {path.name}", REMEDY)
     return entry
 
 
@@ -81,12 +84,11 @@ def check(path, remedy: str) -> bool:
     # A training may have replaced the file in between.
     accepted = [*before, *_accepted(path)]
     if accepted and found not in accepted:
-        raise damaged(
-            path,
-            f"its SHA-256 is {found[:SHOWN_DIGITS]}, and was "
-            f"{accepted[-1][:SHOWN_DIGITS]} when it was written (see {FILE})",
-            remedy,
+        reason = (
+            f"its SHA-256 is {found[:SHOWN_DIGITS]}..., and by {FILE} it was "
+            f"{accepted[-1][:SHOWN_DIGITS]}... when it was written"
         )
+        raise damaged(path, reason, remedy)
     return bool(accepted)
 
 

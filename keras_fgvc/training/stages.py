@@ -77,8 +77,11 @@ def fit(
 
     Raises:
         ValueError: If a stage is unknown, `data` lacks a split, `workdir`
-            holds another run that has finished an epoch, or there is no
-            threshold to choose.
+            holds another run that has finished an epoch (other images,
+            labels, boxes, network, precision or settings), another process
+            trains in `workdir`, a file there is damaged, a loss or the
+            monitored figure becomes NaN or infinite, or there is no threshold
+            to choose.
 
     Example: `examples/elope.py`.
     """
