@@ -117,7 +117,7 @@ def read_run(path) -> dict:
     with reading(path, REMEDY):
         recipes.from_dict(run["recipe"])
     texts = [*run["classes"], *(run.get("image_digests") or {}).values()]
-    if not run["classes"] or not all(isinstance(t, str) for t in texts):
+    if not all(isinstance(t, str) for t in texts):
         raise damaged(path, "its classes or digests are no texts", REMEDY)
     return run
 

@@ -94,9 +94,9 @@ def test_a_loss_that_is_not_finite_ends_the_stage(value, tmp_path):
     """Three steps an epoch: the sixth step is in the second epoch."""
     message = (
         "1-classifier ends in epoch 2 of 3, because `cross_entropy` is "
-        rf"{value}\. .*best\.weights\.h5 keeps the best epoch before\. Train in "
-        r"a new `workdir` with a smaller `learning_rate` \(0.0002 now\), with "
-        "`precision` float32.*labels"
+        rf"{value}\. .*best\.weights\.h5 keeps the best epoch before\. "
+        r"Train in a new `workdir` with a smaller `learning_rate` \(0.0002 "
+        r"now\), with `precision` float32.*labels"
     )
     with pytest.raises(ValueError, match=message):
         diverge(tmp_path, value=value)
