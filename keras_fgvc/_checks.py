@@ -167,6 +167,6 @@ def check_finite_answers(name: str, values) -> None:
             f"The model must answer with finite numbers. Received: {name!r} "
             f"with NaN or infinity for {int(wrong.sum())} of {len(wrong)} "
             "images. Its training diverged, or its precision is too small: "
-            "train again with a smaller `learning_rate` or with `precision` "
-            "float32."
+            "train again with a smaller learning rate (--learning-rate) or in "
+            "float32 (--precision float32)."
         )

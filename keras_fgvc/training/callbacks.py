@@ -89,10 +89,10 @@ class StopAtNonFinite(keras.callbacks.Callback):
         return (
             f"{self.folder.name} ends in epoch {self.epoch + 1} of "
             f"{self.stage.epochs}, because `{name}` is {float(value)}.{kept} "
-            "Train in a new `workdir` with a smaller `learning_rate` "
-            f"({self.stage.learning_rate:g} now), with `precision` float32 if "
-            "it is another one, and see that labels count from 0 and images "
-            "are what they should be."
+            "Train in a new folder (--workdir) with a smaller learning rate "
+            f"(--learning-rate, now {self.stage.learning_rate:g}) or in "
+            "float32 (--precision float32), and see that labels count from 0 "
+            "and images are what they should be."
         )
 
 

@@ -96,8 +96,9 @@ def write_done(folder, monitor):
     if not any(map(math.isfinite, values)):
         raise ValueError(
             f"No epoch of {folder} has a finite {monitor} and a finite loss: "
-            "its training diverged. Train in a new folder with a smaller "
-            "`learning_rate` or with `precision` float32."
+            "its training diverged. Train in a new folder (--workdir) with a "
+            "smaller learning rate (--learning-rate) or in float32 "
+            "(--precision float32)."
         )
     best = rows[best_epoch(values, monitor)]
     done = {"epochs": len(rows), "best": best}

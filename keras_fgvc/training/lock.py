@@ -125,7 +125,7 @@ class _Lock:
     def _refusal(self, found):
         text = (
             f"{self.path.parent} is in use: {_words(found)} trains there. "
-            "Wait until it has ended, or give another `workdir`."
+            "Wait until it has ended, or give another folder (--workdir)."
         )
         if fcntl is None or _is_elsewhere(found):
             text += (

@@ -95,8 +95,8 @@ def test_a_loss_that_is_not_finite_ends_the_stage(value, tmp_path):
     message = (
         "1-classifier ends in epoch 2 of 3, because `cross_entropy` is "
         rf"{value}\. .*best\.weights\.h5 keeps the best epoch before\. "
-        r"Train in a new `workdir` with a smaller `learning_rate` \(0.0002 "
-        r"now\), with `precision` float32.*labels"
+        r"Train in a new folder \(--workdir\) with a smaller learning rate "
+        r"\(--learning-rate, now 0.0002\) or in float32.*labels count from 0"
     )
     with pytest.raises(ValueError, match=message):
         diverge(tmp_path, value=value)

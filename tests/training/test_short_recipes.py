@@ -96,5 +96,4 @@ def test_each_stage_moves_what_it_is_named_for(name, tmp_path):
         training.fit(model, recipe, data, tmp_path, stages=[number], verbose=0)
         change = named_for(model, stage.name) - before
         moves[stage.name] = np.linalg.norm(change) / np.linalg.norm(before)
-    print(name, moves)
     assert min(moves.values()) > MOVE, moves
