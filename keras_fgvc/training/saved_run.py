@@ -111,7 +111,7 @@ class SavedRun:
         changed = {"images": other_splits(self.image_digests, told)}
         for kind, before, now in (
             ("labels", self.label_digests, identity.label_digests(images)),
-            ("boxes", self.box_digests, identity.box_digests(images)),
+            ("true boxes", self.box_digests, identity.box_digests(images)),
         ):
             both = [split for split in now if split in before]
             changed[kind] = [s for s in both if now[s] != before[s]]
