@@ -181,3 +181,23 @@ def _no_number(labels):
         f"the text {text[:40]!r}. Number the class names: "
         "`names, labels = np.unique(labels, return_inverse=True)`."
     )
+
+
+def check_finite_answers(name: str, values) -> None:
+    """Raises if an output of a model holds NaN or infinity.
+
+    Args:
+        name: Name of the output, for the error.
+        values: NumPy array with one row per image.
+    """
+    values = np.asarray(values, "float32")
+    axes = tuple(range(1, values.ndim))
+    wrong = ~np.isfinite(values).all(axis=axes)
+    if wrong.any():
+        raise ValueError(
+            f"The model must answer with finite numbers. Received: {name!r} "
+            f"with NaN or infinity for {int(wrong.sum())} of {len(wrong)} "
+            "images. Its training diverged, or its precision is too small: "
+            "train again with a smaller learning rate (--learning-rate) or in "
+            "float32 (--precision float32)."
+        )

@@ -1,8 +1,9 @@
 """`evaluate`: the figures of a trained model on a split."""
 
 import contextlib
-import json
 import sys
+
+from keras_fgvc._files import to_json
 
 SUMMARY = "evaluate a trained model on a split"
 EXAMPLE = "  keras-fgvc evaluate --workdir runs/birds --split validation"
@@ -23,7 +24,7 @@ def run(options) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         figures = _evaluate(options)
     if options.json:
-        print(json.dumps({"split": options.split, **figures.as_dict()}))
+        print(to_json({"split": options.split, **figures.as_dict()}))
         return 0
     for name, value in _rows(figures, options.split):
         print(f"{name:<34} {value}")

@@ -1,6 +1,6 @@
 """`predict`: names what is on images, a line each."""
 
-import json
+from keras_fgvc._files import to_json
 
 SUMMARY = "name what is on photographs"
 EXAMPLE = """  keras-fgvc predict --workdir runs/birds photographs/ one.jpg
@@ -60,7 +60,7 @@ def run(options) -> int:
 def _as_json(answer):
     from keras_fgvc.cli.messages import printable
 
-    return printable(json.dumps(answer, ensure_ascii=False))
+    return printable(to_json(answer, ensure_ascii=False))
 
 
 class _Table:

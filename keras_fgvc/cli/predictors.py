@@ -2,12 +2,11 @@
 
 import pathlib
 
-import keras
-
 from keras_fgvc import training
 from keras_fgvc._checks import check_class_names
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.decoding.resizing import SQUASH
+from keras_fgvc.training.checksums import load_model
 from keras_fgvc.training.predictors import (
     Predictor,
     of_bytes,
@@ -47,7 +46,7 @@ def open_predictor(options) -> Predictor:
                 f"A .keras file needs {_flag(name)}: it does not hold that."
             )
     names = read_names(options.classes)
-    model = keras.saving.load_model(path, compile=False)
+    model = load_model(path, compile=False)
     resize = options.resize or SQUASH
     return of_pixels(model, names, options.load_size, resize)
 

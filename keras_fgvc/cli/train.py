@@ -1,6 +1,5 @@
 """`train`: a recipe's stages one after another, then the test split."""
 
-import json
 import pathlib
 import sys
 
@@ -102,12 +101,21 @@ def run(options) -> int:
 
 
 def _run(recipe, options):
+    from keras_fgvc import training
+    from keras_fgvc.training import lock
+
+    strategy = training.make_strategy(options.strategy, tpu=options.tpu)
+    is_chief = training.is_chief(strategy)
+    # From before the images are read until the figures are written.
+    with lock.held(options.workdir, is_chief):
+        return _run_alone(recipe, options, strategy, is_chief)
+
+
+def _run_alone(recipe, options, strategy, is_chief):
     import keras
 
     from keras_fgvc import data, training
 
-    strategy = training.make_strategy(options.strategy, tpu=options.tpu)
-    is_chief = training.is_chief(strategy)
     keras.utils.set_random_seed(options.seed)
     images = data.open_dataset(
         options.data,
@@ -178,7 +186,7 @@ def _train(model, recipe, images, options, is_chief):
 def _chosen_stages(model, recipe, wanted):
     """Pairs (number, stage) of those to run."""
     from keras_fgvc.cli.train_checks import check_stages
-    from keras_fgvc.training.folders import chosen_stages
+    from keras_fgvc.training.stages import chosen_stages
 
     usable = chosen_stages(model, recipe, None)
     check_stages("--stages", wanted, [stage.name for _, stage in usable])
@@ -194,7 +202,7 @@ def _verbose(quiet):
 def _test(model, recipe, images, options, number):
     """Prints the test split's figures and keeps them in the folder."""
     from keras_fgvc import evaluation, training
-    from keras_fgvc._files import move_into_place
+    from keras_fgvc._files import read_json, write_json
     from keras_fgvc.models.declaration import meanings_of, object_box
 
     if "test" not in images.splits:
@@ -212,10 +220,12 @@ def _test(model, recipe, images, options, number):
         # Those of the model that lies there, which may be of a later stage.
         found.save(workdir / "predictions-test.npz")
     path = workdir / "test.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = {}
+    if path.exists():
+        remedy = "Remove it; the next run of the command writes it anew."
+        results = read_json(path, dict, remedy)
     results[model.stage] = figures.as_dict()
-    text = json.dumps(results, indent=1) + "\n"
-    move_into_place(path, lambda p: p.write_text(text))
+    write_json(path, results)
     _note_whole_images(found.boxes.get(object_box(meanings_of(model))))
     after = f" after {model.stage}" if options.evaluate_after else ""
     print(f"test{after}: {figures}", flush=True)

@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 
+from keras_fgvc._files import without_nan
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.evaluation.calibration import (
     calibration_error,
     negative_log_likelihood,
 )
-from keras_fgvc.evaluation.json_values import without_nan
 from keras_fgvc.evaluation.predicting import predict
 from keras_fgvc.evaluation.predictions import Predictions
 

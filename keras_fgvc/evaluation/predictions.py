@@ -2,14 +2,16 @@
 
 import dataclasses
 import pathlib
-import zipfile
-import zlib
 
 import keras
 import numpy as np
 
-from keras_fgvc._checks import check_labels, check_shape
-from keras_fgvc._files import move_into_place
+from keras_fgvc._checks import (
+    check_finite_answers,
+    check_labels,
+    check_shape,
+)
+from keras_fgvc._files import damaged, move_into_place, reading
 from keras_fgvc.data.sources.source import are_others
 from keras_fgvc.ops import box_iou
 
@@ -17,8 +19,7 @@ from keras_fgvc.ops import box_iou
 # precision, even over thousands of classes. Logits are far outside.
 SUM_TOLERANCE = 1e-2
 REQUIRED = ("labels", "probabilities", "class_names", "image_digest")
-# What NumPy raises for what is no archive, or not a whole one.
-DAMAGED = (ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
+REMEDY = "Delete it and predict again."
 BOXES = "boxes/"  # in front of an output's name in the file
 
 
@@ -109,6 +110,8 @@ class Predictions:
             named["true_boxes"] = self.true_boxes
         for name, boxes in named.items():
             check_shape(name, boxes.shape, (count, 4), "(images, 4)")
+        for name, boxes in self.boxes.items():
+            check_finite_answers(name, boxes)
 
     @property
     def ranks(self):
@@ -180,18 +183,19 @@ class Predictions:
             ValueError: It holds no predictions, or is damaged.
         """
         arrays = _read(path)
-        return cls(
-            labels=arrays["labels"],
-            probabilities=arrays["probabilities"],
-            class_names=tuple(map(str, arrays["class_names"])),
-            boxes={
-                name.removeprefix(BOXES): boxes
-                for name, boxes in arrays.items()
-                if name.startswith(BOXES)
-            },
-            true_boxes=arrays.get("true_boxes"),
-            image_digest=str(arrays["image_digest"]),
-        )
+        with reading(path, REMEDY):
+            return cls(
+                labels=arrays["labels"],
+                probabilities=arrays["probabilities"],
+                class_names=tuple(map(str, arrays["class_names"])),
+                boxes={
+                    name.removeprefix(BOXES): boxes
+                    for name, boxes in arrays.items()
+                    if name.startswith(BOXES)
+                },
+                true_boxes=arrays.get("true_boxes"),
+                image_digest=str(arrays["image_digest"]),
+            )
 
 
 def _as_boxes(boxes):
@@ -223,18 +227,17 @@ def _write(path, arrays):
 
 
 def _read(path):
-    try:
-        with open(path, "rb") as file, np.load(file) as archive:
-            arrays = dict(archive)
-    except DAMAGED as error:
-        raise ValueError(
-            f"{path} is damaged, or no file of predictions ({error}). Delete "
-            "it and predict again."
-        ) from error
+    with (
+        reading(path, REMEDY),
+        open(path, "rb") as file,
+        np.load(file) as archive,
+    ):
+        arrays = dict(archive)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
-        raise ValueError(
-            f"{path} holds no predictions: it lacks {', '.join(missing)}. "
-            "Give a file that `Predictions.save` wrote."
+        raise damaged(
+            path,
+            f"it holds no predictions: it lacks {', '.join(missing)}",
+            "Give a file that `Predictions.save` wrote.",
         )
     return arrays

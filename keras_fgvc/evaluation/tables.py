@@ -3,13 +3,13 @@
 import dataclasses
 import math
 
+from keras_fgvc._files import without_nan
 from keras_fgvc.evaluation.comparison import (
     Comparison,
     compare,
     mean_and_spread,
 )
 from keras_fgvc.evaluation.figures import Evaluation, evaluate_predictions
-from keras_fgvc.evaluation.json_values import without_nan
 
 FIGURES = (
     "top1",

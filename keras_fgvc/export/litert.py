@@ -7,7 +7,11 @@ import zipfile
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
-from keras_fgvc.export.parity import check_parity, sample_images
+from keras_fgvc.export.parity import (
+    check_answers,
+    check_parity,
+    sample_images,
+)
 from keras_fgvc.export.targets import (
     check_target,
     describe_input,
@@ -49,8 +53,8 @@ def export_litert(
     Raises:
         ImportError: If ai-edge-litert is missing.
         ValueError: If the backend is not TensorFlow, the path exists or has
-            another ending, or the number of names is not the number of
-            classes.
+            another ending, the number of names is not the number of classes,
+            or the model answers with NaN or infinity.
         RuntimeError: If the written model gives other numbers.
 
     Example:
@@ -72,6 +76,7 @@ def export_litert(
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
     check_positive_int("load_size", load_size)
     resize = resize_of(model, resize)
+    check_answers(model, load_size)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"
     )

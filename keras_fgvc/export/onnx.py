@@ -7,7 +7,11 @@ import pathlib
 from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
-from keras_fgvc.export.parity import check_parity, sample_images
+from keras_fgvc.export.parity import (
+    check_answers,
+    check_parity,
+    sample_images,
+)
 from keras_fgvc.export.targets import (
     check_target,
     describe_input,
@@ -47,7 +51,8 @@ def export_onnx(
     Raises:
         ImportError: If tf2onnx, onnx or onnxruntime is missing.
         ValueError: If the backend is not TensorFlow, the path exists, or the
-            number of names is not the number of classes.
+            number of names is not the number of classes, or the model answers
+            with NaN or infinity.
         RuntimeError: If the written model gives other numbers.
 
     Example:
@@ -67,6 +72,7 @@ def export_onnx(
     path = check_target(model, path, class_names)
     check_positive_int("load_size", load_size)
     resize = resize_of(model, resize)
+    check_answers(model, load_size)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf
 

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_fgvc._checks import check_finite_answers
+
 # Largest difference between a model and its reloaded export, both float32,
 # as a share of the largest value (or of 1).
 TOLERANCE = 1e-4
@@ -12,6 +14,24 @@ def sample_images(load_size: int):
     """Two images of noise, uint8: nothing in them is special."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (2, load_size, load_size, 3), np.uint8)
+
+
+def check_answers(model, load_size: int) -> None:
+    """Raises if a model has no finite probabilities for an image of noise.
+
+    Args:
+        model: The model that is to be exported.
+        load_size: Side of the images in pixels.
+
+    Raises:
+        ValueError: If one is NaN or infinite.
+    """
+    images = sample_images(load_size).astype("float32")
+    found = model(images, training=False)
+    if isinstance(found, dict):
+        found = found["probabilities"]
+    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))
+    check_finite_answers("probabilities", found)
 
 
 def check_parity(model, images, answers, path) -> None:

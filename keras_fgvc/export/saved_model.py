@@ -1,7 +1,6 @@
 """SavedModels for TF Serving, compared with the model right after writing."""
 
 import functools
-import json
 import os
 import pathlib
 import shutil
@@ -9,10 +8,15 @@ import shutil
 import keras
 
 from keras_fgvc._checks import check_choice, check_positive_int
+from keras_fgvc._files import write_json
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.decoding.resizing import SQUASH, from_frame
 from keras_fgvc.export.encoded_images import read_placed
-from keras_fgvc.export.parity import check_parity, sample_images
+from keras_fgvc.export.parity import (
+    check_answers,
+    check_parity,
+    sample_images,
+)
 from keras_fgvc.export.targets import (
     check_target,
     describe_input,
@@ -103,8 +107,8 @@ def export_saved_model(
         ValueError: If the backend is not TensorFlow, the path exists,
             `resize` is none of the three, the number of names is not the
             number of classes, a name is empty, repeated or holds control
-            characters, or an output does not have the batch as its first
-            axis.
+            characters, the model answers with NaN or infinity, or an output
+            does not have the batch as its first axis.
         TypeError: If `class_names` is no list of texts.
         RuntimeError: If the written model gives other numbers.
 
@@ -113,6 +117,7 @@ def export_saved_model(
     path = check_target(model, path, class_names)
     check_positive_int("load_size", load_size)
     resize = resize_of(model, resize)
+    check_answers(model, load_size)
     check_positive_int("num_top", num_top)
     check_positive_int("max_pixels", max_pixels)
     check_choice("pixel_type", pixel_type, PIXEL_TYPES)
@@ -131,8 +136,7 @@ def export_saved_model(
     (partial / EXTRA).mkdir()
     names = "".join(f"{name}\n" for name in class_names)
     (partial / CLASS_NAMES).write_text(names, encoding="utf-8")
-    meanings = json.dumps(to_config(meanings_of(model)), indent=1)
-    (partial / MEANINGS).write_text(meanings + "\n", encoding="utf-8")
+    write_json(partial / MEANINGS, to_config(meanings_of(model)))
     (partial / INPUT).write_text(describe_input(load_size, resize))
     write_warmup(partial / EXTRA, load_size, pixel_type)
     _check_answers(model, partial, load_size, pixel_type)

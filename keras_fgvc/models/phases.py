@@ -33,6 +33,10 @@ class Phase:
             frozen. Batch normalisation that was frozen when the model was
             built stays frozen. Defaults to `None`: every layer is left as it
             is, frozen by you or not.
+        focus: Tuple of the layers that the stage is named for, where other
+            layers train beside them. A recipe may give their weights a
+            learning rate of their own, see `recipes.Stage.focus_rate`.
+            Defaults to `None`.
         minimises: Dict from the name of a loss term to its weight. Defaults
             to `None`: the model's `loss_weights` as they are.
         begin: Function without arguments that is called when the stage
@@ -63,6 +67,7 @@ class Phase:
     name: str
     _: dataclasses.KW_ONLY
     trains: tuple | None = None
+    focus: tuple | None = None
     minimises: dict | None = None
     begin: Callable | None = None
     data: Callable = images

@@ -20,6 +20,9 @@ class Stage:
         learning_rate: At the start.
         head_rate: Learning rate of everything behind the backbone, as a
             multiple of the backbone's.
+        focus_rate: Learning rate of the weights that the stage is named for,
+            as a multiple of `learning_rate`, where the method's phase names
+            them, see `models.phases.Phase.focus`. Defaults to 1.
         optimizer: `"sgd"` (with `momentum`), `"adam"` or `"rmsprop"`.
         momentum: Of SGD.
         weight_decay: Coefficient of the squared weights in the loss, as
@@ -41,6 +44,7 @@ class Stage:
     epochs: int
     learning_rate: float
     head_rate: float = 1.0
+    focus_rate: float = 1.0
     optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -54,11 +58,13 @@ class Stage:
 
     def __post_init__(self):
         check_positive_int("epochs", self.epochs)
-        if not 0.0 < self.learning_rate < math.inf:
-            raise ValueError(
-                "`learning_rate` must be a positive number. "
-                f"Received: learning_rate={self.learning_rate!r}."
-            )
+        for name in ("learning_rate", "focus_rate"):
+            rate = getattr(self, name)
+            if not 0.0 < rate < math.inf:
+                raise ValueError(
+                    f"`{name}` must be a positive number. "
+                    f"Received: {name}={rate!r}."
+                )
         if self.batch_size is not None:
             check_positive_int("batch_size", self.batch_size)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)

@@ -2,12 +2,16 @@
 
 ```
 workdir/
-  run.json                    what is trained: recipe, seed, classes, data
+  run.json                    what is trained: recipe, seed, classes, digests
+                              of data and network
+  training.lock               while a process trains here: which one
+  checksums.json              SHA-256 of model.keras; one in each folder
   1-classifier/
     log.csv                   one row an epoch
     tensorboard/
     backup-0003.weights.h5    full state after 3 epochs, until the next stage
     best.weights.h5           the best epoch on validation
+    checksums.json            of the weights; the log at each backup
     done.json                 the stage is finished
   2-localizer/ ...
     threshold.json            what `tune_threshold` chose
@@ -16,7 +20,8 @@ workdir/
 
 Every file but the logs is written beside its place and then moved there, so
 that a process killed at any moment leaves whole files only; a torn last line
-of a log is not read.
+of a log is not read. One process at a time trains in a folder; any number may
+read it meanwhile.
 """
 
 from keras_fgvc.training.building import baseline_recipe, build_model

@@ -4,57 +4,92 @@ import dataclasses
 import json
 import pathlib
 
-from keras_fgvc._files import move_into_place
+from keras_fgvc import recipes
+from keras_fgvc._files import damaged, read_json, reading, write_json
 from keras_fgvc.data.sources.source import are_others
 from keras_fgvc.decoding.resizing import SQUASH
+from keras_fgvc.training import identity
 from keras_fgvc.training.files import epochs_done
-from keras_fgvc.training.longer import check_longer, only_epochs_differ
 
+FILE = "run.json"
+REMEDY = "Restore it from a copy, or give a new folder."
+KINDS = {
+    "recipe": dict,
+    "seed": int,
+    "classes": list,
+    # Older versions do not record all of these.
+    "images": (dict, None),
+    "image_digests": (dict, None),
+    "label_digests": (dict, None),
+    "box_digests": (dict, None),
+    "initial_weights": (str, None),
+    "precision": (str, None),
+    "layer_precisions": (str, None),
+    "architecture": (str, None),
+    "opened_by": (dict, None),
+}
 # Facts that identify a run. The data folder may move.
 COMPARED = (
     "recipe",
     "seed",
     "classes",
     "images",
+    "label_digests",
+    "box_digests",
     "initial_weights",
     "precision",
+    "layer_precisions",
+    "architecture",
 )
-SHOWN = ("recipe", "seed", "initial_weights", "precision")
+# Compared split by split, where both have the split.
+OF_SPLITS = ("label_digests", "box_digests")
+SHOWN = (
+    *("recipe", "seed", "classes", "images", "initial_weights", "precision"),
+    *("layer_precisions", "architecture", *OF_SPLITS),
+)
 # Kept from the first call when a later call does not know them.
-UNTOLD = ("initial_weights", "opened_by")
+UNTOLD = ("initial_weights", "architecture", "opened_by")
+MAX_SHOWN = 6  # of the values that differ
 
 
 def claim(workdir, recipe, data, seed, model, is_chief):
     """Writes run.json, or checks that it names this same run.
 
-    The same run may be trained longer, see `check_longer`. A run that has not
-    finished its first epoch has nothing to lose: another may take its folder.
-    Of several workers the chief writes.
+    The same run may be trained longer, see `_check_longer`. A run that has
+    not finished its first epoch has nothing to lose: another may take its
+    folder. Of several workers the chief writes.
+
+    Returns:
+        The recipe to train by. A run that was begun before a setting existed
+        goes on with the default of that setting.
     """
     run = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
         "classes": list(data.class_names),
         "images": dict(data.split_sizes),
-        "image_digests": digests(data),
+        "image_digests": identity.image_digests(data),
+        "label_digests": identity.label_digests(data),
+        "box_digests": identity.box_digests(data),
         "initial_weights": model.initial_weights,
         "precision": model.dtype_policy.name,
+        "layer_precisions": identity.layer_precisions(model),
+        "architecture": identity.architecture_of(model),
         "opened_by": data.opened_by,
     }
     run = json.loads(json.dumps(run))  # tuples become lists, as when read
     found = _same_run(workdir, run)
     if found:
+        run["recipe"] = _as_recorded(run["recipe"], found["recipe"])
         for name in UNTOLD:
             run[name] = run[name] or found.get(name)
-        # Those of the first call, where these are in memory and those files.
-        run["image_digests"] |= found.get("image_digests", {})
-        if run == found or not is_chief:
-            return
-    workdir.mkdir(parents=True, exist_ok=True)
-    move_into_place(
-        workdir / "run.json",
-        lambda p: p.write_text(json.dumps(run, indent=1) + "\n"),
-    )
+        # Keep the first call's: in-memory images and files have no digest in
+        # common, and boxes may be absent now.
+        for name in ("image_digests", *OF_SPLITS):
+            run[name] |= found.get(name) or {}
+    if run != found and is_chief:
+        write_json(workdir / FILE, run)
+    return recipes.from_dict(run["recipe"])
 
 
 def check_settings(workdir, recipe, **facts) -> None:
@@ -73,24 +108,44 @@ def check_settings(workdir, recipe, **facts) -> None:
     _same_run(pathlib.Path(workdir), json.loads(json.dumps(run)))
 
 
+def read_run(path) -> dict:
+    """Reads run.json.
+
+    Raises:
+        DamagedFileError: If it does not hold what such a file holds.
+    """
+    run = read_json(path, KINDS, REMEDY)
+    with reading(path, REMEDY):
+        recipes.from_dict(run["recipe"])
+    texts = [*run["classes"], *(run.get("image_digests") or {}).values()]
+    if not all(isinstance(t, str) for t in texts):
+        raise damaged(path, "its classes or digests are no texts", REMEDY)
+    return run
+
+
 def _same_run(workdir, run):
     """Returns the run that a folder holds, if it is this one; else {}.
 
     Raises:
         ValueError: If the folder holds another one that must not be lost.
     """
-    path = workdir / "run.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    if found:  # before recipes had the field, all images were squashed
-        found["recipe"].setdefault("resize", SQUASH)
+    path = workdir / FILE
+    if not path.exists():
+        if workdir.is_dir() and _has_progress(workdir):
+            raise damaged(path, "it is missing beside trained stages", REMEDY)
+        return {}
+    found = read_run(path)
+    # Before recipes had the field, all images were squashed.
+    found["recipe"].setdefault("resize", SQUASH)
+    run = {**run, "recipe": _as_recorded(run["recipe"], found["recipe"])}
     differing = _differing_facts(run, found)
-    if not found or not differing:
+    if not differing:
         return found
     if not _has_progress(workdir):
         return {}
-    recipes = (found["recipe"], run["recipe"])
-    if differing == ["recipe"] and only_epochs_differ(*recipes):
-        check_longer(workdir, *recipes)
+    told, asked = found["recipe"], run["recipe"]
+    if differing == ["recipe"] and _only_epochs_differ(told, asked):
+        _check_longer(workdir, told, asked)
         return found
     raise ValueError(
         f"{workdir} holds another run: {', '.join(differing)} differ"
@@ -100,16 +155,35 @@ def _same_run(workdir, run):
     )
 
 
+def _as_recorded(asked, told):
+    """Drops settings of a recipe that are newer than the run's record."""
+    known = {name: value for name, value in asked.items() if name in told}
+    stages = []
+    for stage, before in zip(asked["stages"], told["stages"], strict=False):
+        stage = {name: v for name, v in stage.items() if name in before}
+        if "augmentation" in stage:
+            own = stage["augmentation"].items()
+            names = before["augmentation"]
+            stage["augmentation"] = {n: v for n, v in own if n in names}
+        stages.append(stage)
+    return {**known, "stages": stages + asked["stages"][len(stages) :]}
+
+
 def _differing_facts(run, found):
     """Names the facts that make it another run."""
-    differing = [
-        name
-        for name in COMPARED
-        # A model that was loaded does not tell what it began with.
-        if None not in (run.get(name), found.get(name))
-        and run[name] != found[name]
-    ]
-    told = found.get("image_digests", {})
+    differing = []
+    for name in COMPARED:
+        ours, theirs = run.get(name), found.get(name)
+        if ours is None or theirs is None:
+            continue  # a model that was loaded does not tell its beginning
+        if name in OF_SPLITS:
+            both = [split for split in theirs if split in ours]
+            ours, theirs = ({s: d[s] for s in both} for d in (ours, theirs))
+        if ours != theirs:
+            differing.append(name)
+    if "precision" in differing and "layer_precisions" in differing:
+        differing.remove("layer_precisions")  # it follows
+    told = found.get("image_digests") or {}
     others = other_splits(told, run.get("image_digests", {}))
     if others and "images" not in differing:
         differing.append(f"the images in {', '.join(others)}")
@@ -124,7 +198,11 @@ def _changes(run, found, differing):
         f"{name} was {there.get(name)}, now {given.get(name)}"
         for name in dict.fromkeys([*there, *given])
         if given.get(name) != there.get(name)
+        and (name in given or not name.startswith(OF_SPLITS))
     ]
+    if len(changes) > MAX_SHOWN:
+        rest = len(changes) - MAX_SHOWN
+        changes = [*changes[:MAX_SHOWN], f"and {rest} more"]
     return f" ({'; '.join(changes)})" if changes else ""
 
 
@@ -141,12 +219,6 @@ def flat(value, prefix="") -> dict:
     return found
 
 
-def digests(data):
-    return {
-        name: split.source.identity() for name, split in data.splits.items()
-    }
-
-
 def other_splits(told, found):
     """Names of the splits whose images are known to be others."""
     return [
@@ -157,3 +229,54 @@ def other_splits(told, found):
 def _has_progress(workdir):
     """Tells whether any stage has finished an epoch."""
     return any(epochs_done(folder) for folder in workdir.iterdir())
+
+
+def _only_epochs_differ(told: dict, asked: dict) -> bool:
+    """Tells whether two recipes, as read from JSON, are else the same."""
+    return _without_epochs(told) == _without_epochs(asked)
+
+
+def _without_epochs(recipe):
+    stages = [{**stage, "epochs": None} for stage in recipe["stages"]]
+    return {**recipe, "stages": stages}
+
+
+def _check_longer(workdir, told: dict, asked: dict) -> None:
+    """Raises where other epochs would spoil what is trained.
+
+    The last stage that has begun may get more epochs, or fewer than it was
+    to have but not fewer than it has; a stage that has not begun any number.
+
+    Args:
+        workdir: Folder of the run.
+        told: Recipe of the run, as read from JSON.
+        asked: Recipe with the numbers of epochs that are asked for.
+
+    Raises:
+        ValueError: If a stage has more epochs already, or later stages were
+            trained on top of it.
+    """
+    folders = [
+        workdir / f"{number}-{stage['name']}"
+        for number, stage in enumerate(asked["stages"], start=1)
+    ]
+    for place, folder in enumerate(folders):
+        before, now = (r["stages"][place]["epochs"] for r in (told, asked))
+        if before == now:
+            continue
+        done = epochs_done(folder)
+        if now < done:
+            raise ValueError(
+                f"{folder.name} in {workdir} has {done} epochs done, so it "
+                f"cannot end after {now}. Ask for at least {done}, or give a "
+                "new folder."
+            )
+        later = [f.name for f in folders[place + 1 :] if epochs_done(f)]
+        if later and now > done:
+            names = ", ".join(later)
+            raise ValueError(
+                f"{folder.name} in {workdir} cannot be trained for {now} "
+                f"epochs instead of {done}: {names} went on from it. Remove "
+                f"{names} from that folder to train these anew, or give a "
+                "new folder."
+            )

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_fgvc.models.phases import find_phase
 from keras_fgvc.recipes import Stage
 
 
@@ -15,23 +16,40 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
     Args:
         stage: What to make.
         steps_per_epoch: Of the schedule.
-        model: A `keras_fgvc.models` model, needed where `stage.head_rate` is
-            not 1: its `head_variables()` learn that many times as fast.
+        model: A `keras_fgvc.models` model, needed where `stage.head_rate` or
+            `stage.focus_rate` is not 1: its `head_variables()`, or the
+            weights that its phase is named for, learn that many times as
+            fast.
 
     Returns:
-        A Keras optimizer; a `MultiOptimizer` where there are two rates.
+        A Keras optimizer; a `MultiOptimizer` where there are several rates.
 
     Raises:
-        ValueError: If a layer of the backbone has the name of one behind it.
+        ValueError: If a layer of the backbone has the name of one behind it,
+            or `stage.focus_rate` is not 1 and the model's phase names no
+            weights.
     """
+    factors = {}  # by path: a pattern might catch other layers as well
+    if stage.head_rate != 1.0:
+        own = {v.path: stage.head_rate for v in model.head_variables()}
+        _check_names(model, own)
+        factors |= own
+    if stage.focus_rate != 1.0:
+        factors |= {v.path: stage.focus_rate for v in _focus(model, stage)}
     slow = _one_rate(stage, steps_per_epoch, stage.learning_rate)
-    if stage.head_rate == 1.0:
+    if not factors:
         return slow
-    fast = _one_rate(
-        stage, steps_per_epoch, stage.learning_rate * stage.head_rate
+    fast = {
+        factor: _one_rate(stage, steps_per_epoch, stage.learning_rate * factor)
+        for factor in dict.fromkeys(factors.values())
+    }
+    paths = {path: fast[factor] for path, factor in factors.items()}
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(slow, paths)
     )
-    # Whole paths: a pattern might catch a layer of the backbone as well.
-    paths = {variable.path: fast for variable in model.head_variables()}
+
+
+def _check_names(model, paths):
     extractors = model.feature_extractors()
     for variable in [w for m in extractors for w in m.weights]:
         if variable.path in paths:
@@ -40,9 +58,19 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
                 "backbone have one name, so they cannot learn at two rates. "
                 "Rename that layer of the backbone."
             )
-    return keras.optimizers.MultiOptimizer(
-        keras.optimizers.OptimizerMap(slow, paths)
-    )
+
+
+def _focus(model, stage):
+    """Returns the weights that a stage is named for."""
+    focus = find_phase(model, stage.name).focus or ()
+    found = [v for layer in focus for v in layer.trainable_variables]
+    if not found:
+        raise ValueError(
+            f"`focus_rate` is for stages whose phase names the layers that it "
+            f"is for, and {stage.name!r} of {type(model).__name__} names "
+            f"none. Received: focus_rate={stage.focus_rate}. Omit it."
+        )
+    return found
 
 
 def _one_rate(stage, steps_per_epoch, rate):

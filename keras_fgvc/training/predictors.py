@@ -1,11 +1,12 @@
 """Reads image files and runs a model on them: a run's, or an exported one."""
 
 import functools
-import json
 import pathlib
 
 import numpy as np
 
+from keras_fgvc._checks import check_finite_answers
+from keras_fgvc._files import damaged, read_json, reading
 from keras_fgvc.decoding.resizing import SQUASH, from_frame
 from keras_fgvc.export.saved_model import CLASS_NAMES, MEANINGS
 from keras_fgvc.models.declaration import (
@@ -23,6 +24,8 @@ from keras_fgvc.training.image_files import (
     read_placed,
 )
 
+EXPORT_REMEDY = "Export the model again, into a new folder."
+NAMES_REMEDY = "Give a text file in UTF-8 with one name of a class per line."
 DIGITS = 6  # of a number in an answer; float32 has about 7
 
 
@@ -41,7 +44,8 @@ class Predictor:
 
     Raises:
         ValueError: From the call, if the outputs lack `"probabilities"`, have
-            another number of classes, or do not fit `meanings`.
+            another number of classes, do not fit `meanings` or are not
+            finite.
     """
 
     def __init__(self, class_names, read, run, meanings=None):
@@ -65,6 +69,8 @@ class Predictor:
                 f"{len(self.class_names)} names of classes."
             )
         check_meanings(self._meanings, outputs)
+        for name in ("probabilities", *self.boxes()):
+            check_finite_answers(name, outputs[name])
         return outputs
 
     def boxes(self) -> tuple[str, ...]:
@@ -106,7 +112,8 @@ def of_bytes(path, names_path) -> Predictor:
     """Returns the predictor of a SavedModel, which decodes files itself."""
     import tensorflow as tf
 
-    saved = tf.saved_model.load(str(path))
+    with reading(path, EXPORT_REMEDY):
+        saved = tf.saved_model.load(str(path))
     if "serving_bytes" not in saved.signatures:
         raise ValueError(
             f"{path} has no signature serving_bytes. Write it by "
@@ -124,18 +131,28 @@ def of_bytes(path, names_path) -> Predictor:
 
 
 def read_names(path):
-    """One name a line; editors may put a mark in front of the first."""
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    # Not splitlines: a name may hold a character that it takes for an end.
-    return text.removesuffix("\n").split("\n")
+    """One name a line; editors may put a mark in front of the first.
+
+    Raises:
+        DamagedFileError: If these are no names of classes.
+    """
+    path = pathlib.Path(path)
+    with reading(path, NAMES_REMEDY):
+        text = path.read_text(encoding="utf-8-sig")
+        # Not splitlines: a name may hold a character that it takes for an end.
+        names = text.removesuffix("\n").split("\n")
+    if not text.strip():
+        raise damaged(path, "it is empty", NAMES_REMEDY)
+    return names
 
 
 def _saved_meanings(path, outputs):
     """Returns the declaration of a SavedModel with outputs of these names."""
     file = path / MEANINGS
-    if file.exists():
-        return from_config(json.loads(file.read_text(encoding="utf-8")))
-    return {n: m for n, m in OLDER_EXPORTS.items() if n in outputs}
+    if not file.exists():
+        return {n: m for n, m in OLDER_EXPORTS.items() if n in outputs}
+    with reading(file, EXPORT_REMEDY):
+        return from_config(read_json(file, dict, EXPORT_REMEDY))
 
 
 def _answers(images, predictor, num_top):

@@ -5,7 +5,6 @@ whether its training is finished: nobody passes a size for a trained model.
 """
 
 import functools
-import json
 import pathlib
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from keras_fgvc import evaluation, export, recipes, visualization
 from keras_fgvc._checks import check_choice
 from keras_fgvc.training import predictors, reporting
+from keras_fgvc.training.claims import FILE, read_run
 from keras_fgvc.training.image_files import (
     find_images,
     read_batches,
@@ -47,6 +47,8 @@ class Run(SavedRun):
             said.
         image_digests: From each split to a text that tells its images from
             others; empty where nobody said.
+        label_digests, box_digests: From each split to a digest; empty where
+            nobody said.
     """
 
     def evaluate(
@@ -240,24 +242,26 @@ def open_run(workdir) -> Run:
         `Run`.
 
     Raises:
-        ValueError: If the folder holds no run.
+        ValueError: If the folder holds no run, or its run.json is damaged.
 
     Example: `examples/report.py`.
     """
     workdir = pathlib.Path(workdir)
-    path = workdir / "run.json"
+    path = workdir / FILE
     if not path.exists():
         raise ValueError(
             f"{workdir} holds no run: it has no run.json. Give the `workdir` "
             "of a training."
         )
-    run = json.loads(path.read_text())
+    run = read_run(path)
     return Run(
         workdir=workdir,
         recipe=recipes.from_dict(run["recipe"]),
         seed=run["seed"],
         class_names=tuple(run["classes"]),
-        opened_by=run.get("opened_by", {}),
+        opened_by=run.get("opened_by") or {},
         initial_weights=run.get("initial_weights"),
-        image_digests=run.get("image_digests", {}),
+        image_digests=run.get("image_digests") or {},
+        label_digests=run.get("label_digests") or {},
+        box_digests=run.get("box_digests") or {},
     )

@@ -1,13 +1,14 @@
 """A work directory, read back: what was trained, on what, how it went."""
 
 import dataclasses
+import inspect
 import pathlib
 
-import keras
-
 from keras_fgvc import data, recipes
-from keras_fgvc.training.claims import digests, other_splits
-from keras_fgvc.training.files import read_log
+from keras_fgvc._files import damaged
+from keras_fgvc.training import checksums, identity
+from keras_fgvc.training.claims import FILE, REMEDY, other_splits
+from keras_fgvc.training.files import DONE, LOG, read_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,8 @@ class SavedRun:
     opened_by: dict
     initial_weights: str | None = None
     image_digests: dict = dataclasses.field(default_factory=dict)
+    label_digests: dict = dataclasses.field(default_factory=dict)
+    box_digests: dict = dataclasses.field(default_factory=dict)
 
     def load_model(self, *, unfinished: bool = False):
         """Loads the trained model.
@@ -40,7 +43,7 @@ class SavedRun:
                 "interrupted. Run the same command again; it goes on after "
                 "the last finished epoch."
             )
-        model = keras.saving.load_model(path)
+        model = checksums.load_model(path)
         model.resize = self.recipe.resize
         missing = self.missing_stages(model)
         if missing and not unfinished:
@@ -88,9 +91,13 @@ class SavedRun:
             arguments["data_dir"] = str(data_dir)
         if "name_or_path" not in arguments:
             raise ValueError(
-                f"{self.workdir / 'run.json'} does not tell what data this "
+                f"{self.workdir / FILE} does not tell what data this "
                 "run was trained on. Name it."
             )
+        known = inspect.signature(data.open_dataset).parameters
+        if unknown := [name for name in arguments if name not in known]:
+            reason = f"'opened_by' has the unknown {unknown[0]!r}"
+            raise damaged(self.workdir / FILE, reason, REMEDY)
         images = data.open_dataset(**arguments, verify=verify)
         if tuple(images.class_names) != self.class_names:
             raise ValueError(
@@ -101,23 +108,31 @@ class SavedRun:
         return images.resized(self.recipe.resize)
 
     def _check_images(self, images, place):
-        others = other_splits(self.image_digests, digests(images))
-        if others:
-            raise ValueError(
-                f"{place} has other images than the run in {self.workdir} in "
-                f"{', '.join(others)}: files were added, removed or changed "
-                "since, and images that it was trained on may be among those "
-                "to test with. Restore the files; to judge the model on new "
-                "ones give `evaluation.evaluate` the `data.open_dataset` of "
-                "them."
-            )
+        told = identity.image_digests(images)
+        changed = {"images": other_splits(self.image_digests, told)}
+        for kind, before, now in (
+            ("labels", self.label_digests, identity.label_digests(images)),
+            ("true boxes", self.box_digests, identity.box_digests(images)),
+        ):
+            both = [split for split in now if split in before]
+            changed[kind] = [s for s in both if now[s] != before[s]]
+        for kind, splits in changed.items():
+            if splits:
+                raise ValueError(
+                    f"{place} has other {kind} than the run in {self.workdir} "
+                    f"in {', '.join(splits)}: files were added, removed or "
+                    "changed since, and images that it was trained on may be "
+                    "among those to test with. Restore the files; to judge "
+                    "the model on new ones give `evaluation.evaluate` the "
+                    "`data.open_dataset` of them."
+                )
 
     def finished_stages(self) -> list[int]:
         """Numbers, from 1, of the recipe's stages that are trained."""
         return [
             number
             for number, stage in enumerate(self.recipe.stages, start=1)
-            if (self.workdir / f"{number}-{stage.name}" / "done.json").exists()
+            if (self.workdir / f"{number}-{stage.name}" / DONE).exists()
         ]
 
     def logs(self) -> dict:
@@ -128,7 +143,7 @@ class SavedRun:
         found = {}
         for number, stage in enumerate(self.recipe.stages, start=1):
             folder = f"{number}-{stage.name}"
-            rows = read_log(self.workdir / folder / "log.csv")
+            rows = read_log(self.workdir / folder / LOG)
             if rows:
                 found[folder] = rows
         return found

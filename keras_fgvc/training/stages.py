@@ -1,34 +1,23 @@
 """The stages of a recipe, one after another, each where it was left."""
 
-import importlib.util
-import json
 import pathlib
 
-import keras
-
-from keras_fgvc._files import move_into_place
 from keras_fgvc._replicas import strategy_of
 from keras_fgvc.recipes import Recipe
-from keras_fgvc.recipes.monitoring import best_epoch
+from keras_fgvc.training import checksums, lock
 from keras_fgvc.training.claims import claim
 from keras_fgvc.training.files import (
-    Checkpoint,
+    BEST,
+    DONE,
+    LOG,
     epochs_done,
-    find_backups,
-    read_log,
-    save_backup,
-    write_log,
-)
-from keras_fgvc.training.folders import (
-    chosen_stages,
     is_finished,
     later_is_done,
-    load_previous,
-    remove_old_states,
-    stage_folders,
+    read_log,
+    remove_backups,
+    remove_partial_files,
 )
-from keras_fgvc.training.optimizers import make_optimizer
-from keras_fgvc.training.seeds import EpochSeeds
+from keras_fgvc.training.stage_run import StageRun
 from keras_fgvc.training.strategies import Workers
 from keras_fgvc.training.tuning import (
     check_can_tune,
@@ -88,9 +77,11 @@ def fit(
 
     Raises:
         ValueError: If a stage is unknown, `data` lacks a split, `workdir`
-            holds another run that has finished an epoch, `data` is resized
-            in another way than the recipe's, or there is no threshold to
-            choose.
+            holds another run that has finished an epoch (other images,
+            labels, boxes, network, precision or settings), `data` is resized
+            in another way than the recipe's, another process trains in
+            `workdir`, a file there is damaged, a loss or the monitored figure
+            becomes NaN or infinite, or there is no threshold to choose.
 
     Example: `examples/elope.py`.
     """
@@ -98,43 +89,74 @@ def fit(
     data = data.resized(recipe.resize)
     model.resize = recipe.resize
     _check_splits(data)
-    chosen = chosen_stages(model, recipe, stages)
+    chosen_stages(model, recipe, stages)
     workdir = pathlib.Path(workdir)
-    folders = stage_folders(model, recipe, workdir)
     if tune_threshold:
+        folders = stage_folders(model, recipe, workdir)
         check_can_tune(model, data, list(folders.values()))
     workers = Workers(strategy_of(model))
     workers.check_outside()
-    for is_turn in (workers.is_chief, not workers.is_chief):
-        if is_turn:  # the others compare with what the chief claimed
-            claim(workdir, recipe, data, seed, model, workers.is_chief)
-        workers.wait()
-    logs = {}
-    for number, stage in chosen:
-        folder = folders[number]
-        before = [f for n, f in folders.items() if n < number]
+    with lock.held(workdir, workers.is_chief):
         if workers.is_chief:
-            remove_old_states(folders, number)
+            remove_partial_files(workdir)
+        for is_turn in (workers.is_chief, not workers.is_chief):
+            if is_turn:  # the others compare with what the chief claimed
+                recipe = claim(
+                    workdir, recipe, data, seed, model, workers.is_chief
+                )
+            workers.wait()
+        run = _Run(model, recipe, data, workdir, workers)
+        run.tune_threshold = tune_threshold
+        logs = {}
+        for number, stage in chosen_stages(model, recipe, stages):
+            seed_of_stage = seed + SEEDS_PER_STAGE * number
+            logs[stage.name] = run(number, stage, seed_of_stage, verbose)
+        run.save(number)
+    return logs
+
+
+class _Run:
+    """All stages of a model in a folder that this process may write to."""
+
+    tune_threshold = False
+
+    def __init__(self, model, recipe, data, workdir, workers):
+        self.model = model
+        self.recipe = recipe
+        self.data = data
+        self.workdir = workdir
+        self.workers = workers
+        self.folders = stage_folders(model, recipe, workdir)
+
+    def __call__(self, number, stage, seed, verbose):
+        """Trains a stage, or loads it; returns its log."""
+        model, workers, folder = self.model, self.workers, self.folders[number]
+        before = [f for n, f in self.folders.items() if n < number]
+        if workers.is_chief:
+            _remove_old_states(self.folders, number)
         is_new = not is_finished(folder, stage)
         if is_new:
             with workers.scope():
-                load_previous(model, folders, number)
+                _load_previous(model, before, folder)
             restore_threshold(model, before)
-            run = _StageRun(model, recipe, stage, folder, workers)
-            run(data, seed + SEEDS_PER_STAGE * number, verbose)
+            run = StageRun(model, self.recipe, stage, folder, workers)
+            run(self.data, seed, verbose)
             workers.wait()
         with workers.scope():
             model.begin_stage(stage.name)
-            model.load_weights(folder / "best.weights.h5")
+            checksums.load_weights(model, folder / BEST)
         restore_threshold(model, [*before, folder])
-        if tune_threshold and stage.name == model.threshold_stage:
-            tune(model, data, folder, recipe.load_size, is_new, workers)
-        logs[stage.name] = read_log(folder / "log.csv")
-    last, _ = chosen[-1]
-    if workers.is_chief and not later_is_done(folders, last):
-        move_into_place(workdir / "model.keras", model.save)
-    workers.wait()
-    return logs
+        if self.tune_threshold and stage.name == model.threshold_stage:
+            size = self.recipe.load_size
+            tune(model, self.data, folder, size, is_new, workers)
+        return read_log(folder / LOG)
+
+    def save(self, number):
+        """Writes model.keras after a stage, unless a later one is done."""
+        if self.workers.is_chief and not later_is_done(self.folders, number):
+            path = self.workdir / "model.keras"
+            checksums.save(path, self.model.save)
+        self.workers.wait()
 
 
 def _check_splits(data):
@@ -147,152 +169,55 @@ def _check_splits(data):
             )
 
 
-class _StageRun:
-    """One stage: compile, restore what an earlier process left, go on."""
-
-    def __init__(self, model, recipe, stage, folder, workers):
-        self.workers = workers
-        self.whole = model
-        self.model = model  # what this stage trains
-        self.recipe = recipe
-        self.stage = stage
-        self.batch_size = stage.batch_size or recipe.batch_size
-        self.folder = folder
-
-    def __call__(self, data, seed, verbose):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.workers.scope():
-            data = self._prepare(data)
-            steps = self._steps_per_epoch(data)
-            optimizer = make_optimizer(self.stage, steps, self.whole)
-            self.model.compile(optimizer, metrics=["accuracy"])
-            optimizer.build(self.model.trainable_variables)
-            start = self._restore()
-        self.workers.wait()  # the chief changes what the others read
-        if self.workers.is_chief:
-            self._go_on(start)
-        if start < self.stage.epochs:
-            train, validation = self._batches(data, seed, start)
-            self.model.fit(
-                train,
-                validation_data=validation,
-                validation_steps=self.workers.num_batches(
-                    data.split_sizes["validation"], self.batch_size
-                ),
-                initial_epoch=start,
-                epochs=self.stage.epochs,
-                steps_per_epoch=steps,
-                shuffle=False,  # the pipeline shuffles
-                callbacks=self._callbacks(seed),
-                verbose=verbose if self.workers.is_chief else 0,
-            )
-        if self.workers.is_chief:
-            self._finish()
-
-    def _prepare(self, data):
-        """Sets what this stage trains; returns on what."""
-        phase = self.whole.begin_stage(self.stage.name)
-        self.model, data = phase.data(
-            self.whole,
-            self.stage,
-            data,
-            folder=self.folder.parent / self._cache,
-            load_size=self.recipe.load_size,
-        )
-        return data
-
-    @property
-    def _cache(self):
-        """Folder of what is computed once; workers fill one each."""
-        if self.workers.is_chief:
-            return "cache"
-        return f"cache-{self.workers.number}"
-
-    def _steps_per_epoch(self, data):
-        count, batch = data.split_sizes["train"], self.batch_size
-        if count < batch:
+def chosen_stages(model, recipe, wanted):
+    """Pairs (number, stage) of the recipe's stages that shall run."""
+    numbered = list(enumerate(recipe.stages, start=1))
+    usable = [pair for pair in numbered if pair[1].name in model.stages]
+    known = {n for n, _ in usable} | {stage.name for _, stage in usable}
+    for given in wanted or ():
+        if given not in known:
+            names = ", ".join(stage.name for _, stage in numbered)
             raise ValueError(
-                f"{data.name} has {count} training images, fewer than one "
-                f"batch of {batch}: make `batch_size` smaller."
+                f"No stage {given!r}: {recipe.name} has {names}, "
+                f"this model has {', '.join(model.stages)}."
             )
-        return count // batch
+    wanted = set(wanted or known)
+    return [(n, stage) for n, stage in usable if wanted & {n, stage.name}]
 
-    def _batches(self, data, seed, start):
-        def train(share):
-            return data.batches(
-                "train",
-                training=True,
-                seed=seed,
-                augmentation=self.stage.augmentation,
-                epochs=range(start, self.stage.epochs),
-                share=share,
-                **shared,
-            )
 
-        def validation(share):
-            return data.batches("validation", share=share, **shared)
+def stage_folders(model, recipe, workdir) -> dict[int, pathlib.Path]:
+    """Returns folders by the number of the stage, of those the model has."""
+    return {
+        number: pathlib.Path(workdir) / f"{number}-{stage.name}"
+        for number, stage in enumerate(recipe.stages, start=1)
+        if stage.name in model.stages
+    }
 
-        shared = {
-            "load_size": self.recipe.load_size,
-            "batch_size": self.batch_size,
-        }
-        share_out = self.workers.share_out
-        return share_out(train), share_out(validation)
 
-    def _restore(self):
-        """Loads the last state; returns the number of epochs done."""
-        backups = find_backups(self.folder)
-        if backups:
-            epochs, path = backups[-1]
-            self.model.load_weights(path)
-            return epochs
-        epochs = epochs_done(self.folder)
-        if epochs:  # finished, and its last state was removed
-            self.whole.load_weights(self.folder / "best.weights.h5")
-        return epochs
+def _load_previous(model, before, folder) -> None:
+    """Starts a stage from the best weights of the stage before it.
 
-    def _go_on(self, epochs):
-        """Makes the folder one of a stage that was interrupted, if any."""
-        log, done = (self.folder / n for n in ("log.csv", "done.json"))
-        if not epochs:
-            log.unlink(missing_ok=True)
-            return
-        # An epoch that was logged but not saved is run, and logged, again.
-        write_log(log, read_log(log, limit=epochs))
-        total = self.stage.epochs
-        text = f"going on after epoch {epochs} of {total}."
-        if done.exists():
-            text = f"{epochs} epochs are done, goes on to {total}."
-            if not find_backups(self.folder):
-                text += " Its last state was removed: it begins with the best."
-                save_backup(self.folder, epochs, self.model)
-            done.unlink()
-        print(f"{self.folder.name}: {text}")
-
-    def _callbacks(self, seed):
-        if not self.workers.is_chief:
-            return [EpochSeeds(seed)]
-        log = self.folder / "log.csv"
-        values = [row[self.stage.monitor] for row in read_log(log)]
-        callbacks = [
-            EpochSeeds(seed),
-            # The log before the checkpoint: it never lacks a finished epoch.
-            keras.callbacks.CSVLogger(log, append=log.exists()),
-            Checkpoint(self.folder, self.stage.monitor, values, self.whole),
-        ]
-        if importlib.util.find_spec("tensorboard"):
-            board = self.folder / "tensorboard"
-            callbacks.append(
-                keras.callbacks.TensorBoard(str(board), write_graph=False)
-            )
-        return callbacks
-
-    def _finish(self):
-        rows = read_log(self.folder / "log.csv")
-        monitor = self.stage.monitor
-        best = best_epoch([row[monitor] for row in rows], monitor)
-        done = {"epochs": len(rows), "best": rows[best]}
-        move_into_place(
-            self.folder / "done.json",
-            lambda p: p.write_text(json.dumps(done, indent=1) + "\n"),
+    Raises:
+        ValueError: If that one is not finished.
+    """
+    if not before:
+        return
+    previous = before[-1]
+    if not (previous / DONE).exists():
+        raise ValueError(
+            f"Stage {folder.name.partition('-')[2]!r} goes on from "
+            f"{previous.name}, which is not finished in {folder.parent}: run "
+            "that stage first."
         )
+    checksums.load_weights(model, previous / BEST)
+
+
+def _remove_old_states(folders, number) -> None:
+    """Removes full states of stages that nothing can go on from.
+
+    The last stage that has begun keeps its state, to be trained longer.
+    """
+    begun = [n for n, folder in folders.items() if epochs_done(folder)]
+    for n, folder in folders.items():
+        if n < max(number, *begun, 0) and folder.is_dir():
+            remove_backups(folder)

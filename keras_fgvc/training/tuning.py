@@ -4,13 +4,9 @@ The choice lies beside that stage, `WORKDIR/2-localizer/threshold.json`: later
 stages, in this process or another, are trained with it.
 """
 
-import json
-
 from keras_fgvc import evaluation
-from keras_fgvc._files import move_into_place
-from keras_fgvc.training.files import epochs_done
-
-FILE = "threshold.json"
+from keras_fgvc._files import write_json
+from keras_fgvc.training.files import THRESHOLD, epochs_done, read_threshold
 
 
 def check_can_tune(model, data, folders) -> None:
@@ -39,7 +35,7 @@ def check_can_tune(model, data, folders) -> None:
     for place, folder in enumerate(folders):
         later = [f.name for f in folders[place + 1 :] if epochs_done(f)]
         is_tuned = folder.name.partition("-")[2] == model.threshold_stage
-        if is_tuned and later and not (folder / FILE).exists():
+        if is_tuned and later and not (folder / THRESHOLD).exists():
             raise ValueError(
                 f"`tune_threshold` (--tune-threshold) comes too late in "
                 f"{folder.parent}: {', '.join(later)} went on from "
@@ -50,9 +46,9 @@ def check_can_tune(model, data, folders) -> None:
 def restore_threshold(model, folders) -> None:
     """Sets the newest threshold that was chosen after one of some stages."""
     for folder in folders:
-        path = folder / FILE
+        path = folder / THRESHOLD
         if path.exists():
-            model.set_threshold(json.loads(path.read_text()))
+            model.set_threshold(read_threshold(path))
 
 
 def tune(model, data, folder, load_size, is_new, workers) -> None:
@@ -67,13 +63,12 @@ def tune(model, data, folder, load_size, is_new, workers) -> None:
             choice stands.
         workers: `strategies.Workers`, of which the chief writes.
     """
-    path = folder / FILE
+    path = folder / THRESHOLD
     if path.exists() and not is_new:
         return
     value = float(evaluation.best_threshold(model, data, load_size=load_size))
     model.set_threshold(value)
     workers.wait()  # until all have looked whether there is a file
     if workers.is_chief:
-        text = json.dumps(value) + "\n"
-        move_into_place(path, lambda partial: partial.write_text(text))
+        write_json(path, value)
         print(f"{folder.name}: threshold {value} is best on validation.")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_fgvc._checks import check_positive_int
+from keras_fgvc._checks import check_finite_answers, check_positive_int
 from keras_fgvc.models.declaration import check_meanings, meanings_of
 from keras_fgvc.visualization.model_outputs import (
     read_boxes,
@@ -76,7 +76,8 @@ def explain(
 
     Raises:
         ValueError: If the model has no `"probabilities"`, its declaration
-            does not fit its outputs, or images or names are not as described.
+            does not fit its outputs, they are not finite, or images or names
+            are not as described.
 
     Example:
 
@@ -176,6 +177,7 @@ def _predict(model, images):
             f"classes). Received: {found}. For your own model: "
             'keras.Model(inputs, {"probabilities": ...}).'
         )
+    check_finite_answers("probabilities", outputs["probabilities"])
     return {
         name: np.asarray(value, "float32")
         for name, value in outputs.items()

@@ -279,6 +279,60 @@ def test_what_cannot_be_done(trained, mixed, names_file, tmp_path, capsys):
     assert 'must return a dict with "probabilities"' in capsys.readouterr().err
 
 
+@pytest.fixture
+def diverged(trained):
+    """The trained model with a weight that is NaN."""
+    model = training.open_run(trained).load_model()
+    bias = model.get_layer("logits").weights[-1]
+    bias.assign(keras.ops.full_like(bias, np.nan))
+    return model
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_answers_that_are_not_finite(
+    options, diverged, workdir, mixed, names_file, tmp_path, capsys
+):
+    """Of a run, and of a file that somebody brings."""
+    own, image = tmp_path / "own.keras", str(mixed / "a.png")
+    for path in (own, workdir / "model.keras"):
+        diverged.save(path)
+    (workdir / "checksums.json").unlink()  # as if it had been trained so
+    run = f"--workdir={workdir}"
+    given = [f"--model={own}", f"--classes={names_file}", "--load-size=32"]
+    for words in (
+        ["predict", *given, image, *options],
+        ["predict", run, image, *options],
+        ["evaluate", run, *options],
+        ["export", run, f"--out={workdir / 'served'}"],
+        ["explain", run, image, f"--out={tmp_path / 'seen.png'}"],
+    ):
+        assert main(words) == 1
+        out, err = capsys.readouterr()
+        assert not out
+        assert "inite" in err
+    assert not (workdir / "served").exists()
+
+
+def test_damaged_files(trained, workdir, mixed, names_file, tmp_path, capsys):
+    model = f"--model={workdir / 'model.keras'}"
+    rest = ["--load-size=32", str(mixed / "a.png")]
+    names_file.write_bytes(b"a\xff\nb\nc\n")
+    assert main(["predict", model, f"--classes={names_file}", *rest]) == 1
+    assert (
+        "it is not UTF-8 text (byte 1). Give a text" in capsys.readouterr().err
+    )
+    names_file.write_text("")
+    assert main(["predict", model, f"--classes={names_file}", *rest]) == 1
+    assert "is damaged: it is empty" in capsys.readouterr().err
+    names_file.write_text("a\nb\nc\n")
+    content = (workdir / "model.keras").read_bytes()
+    (workdir / "model.keras").write_bytes(content[:-99])
+    for words in ([model, f"--classes={names_file}"], [f"--workdir={workdir}"]):
+        images = rest if words[0] == model else rest[1:]
+        assert main(["predict", *words, *images]) == 1
+        assert "model.keras is damaged: its SHA-256" in capsys.readouterr().err
+
+
 def test_a_training_that_is_not_finished(workdir, mixed, capsys):
     (workdir / "model.keras").unlink()
     assert main(["predict", f"--workdir={workdir}", str(mixed)]) == 1

@@ -6,7 +6,6 @@ import pytest
 
 from keras_fgvc import evaluation
 from keras_fgvc.evaluation import Evaluation, Predictions
-from keras_fgvc.evaluation.json_values import without_nan
 from keras_fgvc.models.outputs import MapOf, ObjectBox
 from tests.evaluation.fixed import fixed, labeled
 
@@ -189,11 +188,3 @@ def test_older_figures_can_be_read():
         images=4, top1=0.5, top5=1.0, per_class={"a": 0.5}, localization={}
     )
     assert str(result) == "4 images, top-1 50.00 %, top-5 100.00 %"
-
-
-def test_without_nan_goes_down_to_the_leaves():
-    values = {"a": [1, math.nan, {"b": math.nan}], "c": (0.5, "nan")}
-    assert without_nan(values) == {
-        "a": [1, None, {"b": None}],
-        "c": [0.5, "nan"],
-    }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_fgvc import models, recipes, training
-from keras_fgvc.training import files
+from keras_fgvc.training import callbacks
 from tests import tiny
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ def train(make, workdir):
 def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
     """Both optimizers, both random streams and the centres are restored."""
     whole, expected = train(make, tmp_path / "whole")
-    last = files.Checkpoint.on_epoch_end
+    last = callbacks.Checkpoint.on_epoch_end
 
     def killed_in_the_second_epoch(self, epoch, logs=None):
         if epoch == 1 and "classifier" in self.folder.name:
@@ -111,7 +111,7 @@ def test_an_interrupted_run_ends_as_the_whole_one(make, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            files.Checkpoint, "on_epoch_end", killed_in_the_second_epoch
+            callbacks.Checkpoint, "on_epoch_end", killed_in_the_second_epoch
         )
         with pytest.raises(KilledError):
             train(make, tmp_path / "killed")
@@ -132,7 +132,7 @@ def test_fcan_killed_in_every_stage_ends_as_the_whole_run(
     tmp_path, monkeypatch
 ):
     whole, expected = train(fcan, tmp_path / "whole")
-    last = files.Checkpoint.on_epoch_end
+    last = callbacks.Checkpoint.on_epoch_end
     killed = set()
 
     def killed_once_in_each_stage(self, epoch, logs=None):
@@ -143,7 +143,7 @@ def test_fcan_killed_in_every_stage_ends_as_the_whole_run(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            files.Checkpoint, "on_epoch_end", killed_once_in_each_stage
+            callbacks.Checkpoint, "on_epoch_end", killed_once_in_each_stage
         )
         for _ in range(3):
             with pytest.raises(KilledError):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc.models import PainlessAttention
+from keras_fgvc.models import ELoPE, PainlessAttention
 from keras_fgvc.recipes import Stage
 from keras_fgvc.training import make_optimizer
 from tests import tiny
@@ -84,6 +84,51 @@ def test_head_learns_ten_times_as_fast_and_only_it():
         np.testing.assert_allclose(
             fast, factor * plain, rtol=0.02, atol=1e-6, err_msg=weight.path
         )
+
+
+def test_weights_that_a_stage_is_named_for_have_their_own_rate():
+    """From one start, a step of SGD moves the rank weights as far as told."""
+    images, labels = tiny.images_and_labels()
+    moves = {}
+    for rates in ((1.0, 1.0), (1.0, 100.0), (10.0, 1.0), (10.0, 100.0)):
+        keras.utils.set_random_seed(0)
+        keras.backend.clear_session()
+        model = ELoPE(tiny.backbone(), 3, localize=False, tap=8)
+        model.begin_stage("weighted")
+        head_rate, focus_rate = rates
+        stage = Stage(
+            "weighted", 1, 1e-4, head_rate=head_rate, focus_rate=focus_rate
+        )
+        model.compile(make_optimizer(stage, 1, model))
+        before = [w.numpy() for w in model.trainable_variables]
+        model.fit(images, labels, batch_size=6, verbose=0)
+        after = [w.numpy() for w in model.trainable_variables]
+        moves[rates] = [b - a for a, b in zip(before, after, strict=True)]
+    focus = {id(v) for v in model.get_layer("pooling").weights}
+    head = {id(v) for v in model.head_variables()} - focus
+    assert focus
+    for place, weight in enumerate(model.trainable_variables):
+        plain = moves[1.0, 1.0][place]
+        for head_rate, focus_rate in moves:
+            own = focus_rate if focus_rate != 1 else head_rate
+            factor = head_rate if id(weight) in head else 1.0
+            factor = own if id(weight) in focus else factor
+            np.testing.assert_allclose(
+                moves[head_rate, focus_rate][place],
+                factor * plain,
+                rtol=0.05,
+                atol=1e-6,
+                err_msg=weight.path,
+            )
+
+
+def test_a_rate_for_weights_that_no_phase_names():
+    model = ELoPE(tiny.backbone(), 3, localize=False, tap=8)
+    stage = Stage("classifier", 1, 1e-3, focus_rate=10.0)
+    with pytest.raises(ValueError, match="'classifier' of ELoPE names none"):
+        make_optimizer(stage, 1, model)
+    with pytest.raises(ValueError, match="`focus_rate` must be a positive num"):
+        Stage("classifier", 1, 1e-3, focus_rate=0.0)
 
 
 def test_one_name_on_both_sides_of_the_backbones_end():

@@ -153,7 +153,9 @@ def test_files_that_came_since_are_told(trained, photographs, tmp_path):
     ):
         run.open_data(folder)
     # Runs of before there were digests.
-    dataclasses.replace(run, image_digests={}).open_data(folder)
+    dataclasses.replace(run, image_digests={}, label_digests={}).open_data(
+        folder
+    )
 
 
 def test_other_classes_are_refused(trained, photographs, tmp_path):

@@ -40,6 +40,7 @@ def test_runs_all_stages_and_keeps_what_the_docstring_draws(finished):
         kept = {"backup-0001.weights.h5"} if stage == STAGES[-1] else set()
         assert names == kept | {
             "best.weights.h5",
+            "checksums.json",
             "done.json",
             "log.csv",
             "tensorboard",
@@ -47,6 +48,7 @@ def test_runs_all_stages_and_keeps_what_the_docstring_draws(finished):
     assert {p.name for p in workdir.iterdir()} == {
         "run.json",
         "model.keras",
+        "checksums.json",
         *(f"{n}-{s}" for n, s in enumerate(STAGES, start=1)),
     }
 

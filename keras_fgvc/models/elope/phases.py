@@ -41,6 +41,7 @@ def make_phases(model) -> tuple:
             Phase(
                 "weighted",
                 trains=(*classifier, pooling),
+                focus=(pooling,),
                 minimises=classify,
                 begin=use_crops,
             )

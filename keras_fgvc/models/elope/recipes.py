@@ -18,11 +18,12 @@ def _stages(epochs, steps, rates, **shared):
         lighting=0.1,
     )
     turned = dataclasses.replace(photo, rotation=30)
+    focus_rate = shared.pop("focus_rate", 1.0)
     details = {
         "classifier": {"augmentation": photo},
         "localizer": {"augmentation": turned, "monitor": "val_heatmap"},
         "crops": {"augmentation": photo},
-        "weighted": {"augmentation": photo},
+        "weighted": {"augmentation": photo, "focus_rate": focus_rate},
     }
     rows = zip(details, epochs, steps, rates, strict=True)
     return tuple(
@@ -84,6 +85,9 @@ RECIPES = (
             rates=(2e-4, 1e-3, 1e-4, 2e-5),
             optimizer="adam",
             schedule="cosine",
+            # Adam moves a weight by at most the sum of the rates of its
+            # steps: at 2e-5 the rank weights would stay at one.
+            focus_rate=100.0,
         ),
     ),
 )
