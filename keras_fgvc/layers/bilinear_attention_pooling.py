@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_choice
+from keras_fgvc._checks import as_choice
 from keras_fgvc.ops import bilinear_attention_pool, signed_sqrt
 from keras_fgvc.ops.bilinear import POOLINGS, check_same_pixels
 
@@ -80,7 +80,7 @@ class BilinearAttentionPooling(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_choice("pooling", pooling, POOLINGS)
+        pooling = as_choice("pooling", pooling, POOLINGS)
         self.pooling = pooling
         self.normalize = normalize
 

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
+from keras_fgvc._checks import as_int, as_number, as_plain, check_rank
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.ops import (
     between_class_loss,
@@ -89,16 +89,18 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
     ):
         # Half precision would round large labels to others.
         super().__init__(autocast=False, **kwargs)
-        check_positive_int("num_classes", num_classes)
-        check_in_range("rate", rate, 0.0, 1.0)
-        check_in_range("between_weight", between_weight, 0.0, float("inf"))
-        check_in_range("margin", margin, 0.0, 4.0)
+        num_classes = as_int("num_classes", num_classes)
+        rate = as_number("rate", rate, 0.0, 1.0)
+        between_weight = as_number(
+            "between_weight", between_weight, 0.0, float("inf")
+        )
+        margin = as_number("margin", margin, 0.0, 4.0)
         self.num_classes = num_classes
         self.rate = rate
         self.between_weight = between_weight
         self.margin = margin
         self.renormalize = renormalize
-        self.seed = seed
+        self.seed = as_plain(seed)
 
     def build(self, embeddings_shape, labels_shape=None):
         check_rank("embeddings", embeddings_shape, 2, "(batch, dim)")
@@ -140,6 +142,9 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
 
     def compute_output_shape(self, embeddings_shape, labels_shape=None):
         return ()
+
+    def compute_output_spec(self, embeddings, labels, training=False):
+        return keras.KerasTensor((), "float32")
 
     def get_config(self):
         return {

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import as_size, check_in_range, check_rank
+from keras_fgvc._checks import as_number, as_size, check_rank
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 STEM_STRIDE = 4
@@ -80,8 +80,8 @@ class LocalizationModule(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_in_range("threshold", threshold, 0.0, 1.0)
-        check_in_range("min_size", min_size, 0.0, 1.0)
+        threshold = as_number("threshold", threshold, 0.0, 1.0)
+        min_size = as_number("min_size", min_size, 0.0, 1.0)
         self.output_size = as_size("output_size", output_size)
         self.threshold = threshold
         self.min_size = min_size
@@ -167,6 +167,10 @@ class LocalizationModule(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch = input_shape[0]
         return (batch, *self.output_size), (batch, 1, 4)
+
+    def compute_output_spec(self, images, training=False):
+        shapes = self.compute_output_shape(images.shape)
+        return tuple(keras.KerasTensor(shape, "float32") for shape in shapes)
 
     def get_config(self):
         return {

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import as_int, check_rank
 from keras_fgvc.ops._precision import at_least_float32
 from keras_fgvc.ops._resizing import resize_maps
 
@@ -69,8 +69,8 @@ class PartAttentionFilter(keras.layers.Layer):
 
     def __init__(self, filters: int = 16, *, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
-        check_positive_int("filters", filters)
-        check_positive_int("kernel_size", kernel_size)
+        filters = as_int("filters", filters)
+        kernel_size = as_int("kernel_size", kernel_size)
         self.filters = filters
         self.kernel_size = kernel_size
 

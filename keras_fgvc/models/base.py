@@ -12,7 +12,7 @@ from keras import ops
 from keras_fgvc._checks import check_labels
 from keras_fgvc._replicas import num_replicas
 from keras_fgvc.models._replicated import ReplicatedModel
-from keras_fgvc.models._saved_arguments import SavedArguments, keeps_arguments
+from keras_fgvc.models._saved_arguments import SavedArguments
 from keras_fgvc.models._targets import labels_of, mean_over_images
 from keras_fgvc.models.declaration import check_meanings
 from keras_fgvc.models.phases import (
@@ -38,7 +38,7 @@ class _Monitors:
         self.localization = []  # metrics that need boxes or heat maps
 
 
-class FineGrainedModel(SavedArguments, ReplicatedModel):
+class FineGrainedModel(SavedArguments, ReplicatedModel, keep_arguments=False):
     """Base of all methods: a functional graph whose losses are its own.
 
     A subclass builds its graph, calls `super().__init__(inputs, outputs,
@@ -81,11 +81,6 @@ class FineGrainedModel(SavedArguments, ReplicatedModel):
     """
 
     threshold_stage = None
-
-    def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
-        super().__init_subclass__(**kwargs)
-        if keep_arguments and "__init__" in vars(cls):
-            cls.__init__ = keeps_arguments(cls.__init__)
 
     def __init__(
         self,

@@ -206,6 +206,8 @@ class DAF(FineGrainedModel):
             dtype="float32",
             name="views",
         )
+        side = (None, image_size, image_size, 3)
+        self.views.build([side, (None, num_parts, 4)])
 
     def phases(self):
         """See `FineGrainedModel.phases`."""
