@@ -4,7 +4,6 @@ import os
 import pathlib
 import zipfile
 
-from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
@@ -30,7 +29,8 @@ def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
     convert, to built-in operations alone.
 
     Args:
-        model: A `keras_fgvc.models` model, of float32 precision.
+        model: A `keras_fgvc.models` model or any Keras classifier, as for
+            `export_saved_model`, of float32 precision.
         path: File to write, ending in `.tflite`. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: fixed in the file.
@@ -59,10 +59,9 @@ def export_litert(model, path, *, class_names, load_size: int) -> pathlib.Path:
         print(error)
     ```
     """
-    path = check_target(model, path, class_names)
+    model, path = check_target(model, path, class_names, load_size)
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
-    check_positive_int("load_size", load_size)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"
     )

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 
-from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import check_parity, sample_images
@@ -29,7 +28,8 @@ def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
     numbers. All six models convert.
 
     Args:
-        model: A `keras_fgvc.models` model, of float32 precision.
+        model: A `keras_fgvc.models` model or any Keras classifier, as for
+            `export_saved_model`, of float32 precision.
         path: File to write, `birds.onnx` for one. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: ONNX files have it fixed.
@@ -57,8 +57,7 @@ def export_onnx(model, path, *, class_names, load_size: int) -> pathlib.Path:
         print(error)
     ```
     """
-    path = check_target(model, path, class_names)
-    check_positive_int("load_size", load_size)
+    model, path = check_target(model, path, class_names, load_size)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf
 
