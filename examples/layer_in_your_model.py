@@ -12,7 +12,13 @@ import keras
 from absl import app, flags
 
 from keras_fgvc.data import cluttered_digits
-from keras_fgvc.layers import GlobalKMaxPooling
+from keras_fgvc.layers import (
+    AttentionCenterLoss,
+    BilinearAttentionPooling,
+    ClassMeanEmbeddingLoss,
+    GlobalKMaxPooling,
+)
+from keras_fgvc.models import with_losses
 from keras_fgvc.training import make_strategy
 
 FLAGS = flags.FLAGS
@@ -21,7 +27,7 @@ flags.DEFINE_integer("epochs", 8, "Passes over them.")
 flags.DEFINE_enum("strategy", "none", ("none", "mirrored"), "Of devices.")
 
 
-def make_model(pooling):
+def make_model(pooling, losses):
     image = keras.Input((40, 40, 3))
     x = keras.layers.Rescaling(1 / 255)(image)
     for filters in (16, 32, 64):
@@ -29,11 +35,18 @@ def make_model(pooling):
             x
         )
         x = keras.layers.MaxPooling2D()(x)
-    outputs = keras.layers.Dense(10, activation="softmax")(pooling(x))
-    model = keras.Model(image, outputs)
-    model.compile(
-        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+    maps = keras.layers.Conv2D(4, 1, activation="relu")(x)
+    parts = BilinearAttentionPooling(normalize=True)([x, maps])
+    embedding = pooling(x)
+    seen = keras.layers.Concatenate()([embedding, keras.ops.sum(parts, axis=1)])
+    probabilities = keras.layers.Dense(10, activation="softmax")(seen)
+    outputs = {"embedding": embedding, "parts": parts}
+    outputs["probabilities"] = probabilities
+    weights = dict.fromkeys(losses, 0.1)
+    model = with_losses(
+        keras.Model(image, outputs), losses, term_weights=weights
     )
+    model.compile("adam", metrics=["accuracy"])
     return model
 
 
@@ -41,16 +54,21 @@ def main(_):
     strategy = make_strategy(FLAGS.strategy)
     digits = cluttered_digits(FLAGS.num_train, 500, 1000, distractors=4)
     train, test = digits.subset("train"), digits.subset("test")
-    for pooling in (
-        keras.layers.GlobalAveragePooling2D(),
-        GlobalKMaxPooling(k=4),
+    both = {"embedding": ClassMeanEmbeddingLoss, "parts": AttentionCenterLoss}
+    for name, pooling, losses in (
+        ("average", keras.layers.GlobalAveragePooling2D, {}),
+        ("k-max", GlobalKMaxPooling, {}),
+        ("k-max, both losses", GlobalKMaxPooling, both),
     ):
         keras.utils.set_random_seed(0)
         with strategy.scope():
-            model = make_model(pooling)
+            losses = {key: loss(10) for key, loss in losses.items()}
+            model = make_model(pooling(), losses)
         model.fit(train.images, train.labels, epochs=FLAGS.epochs, verbose=0)
-        _, accuracy = model.evaluate(test.images, test.labels, verbose=0)
-        print(f"{type(pooling).__name__:24} {100 * accuracy:.1f} %")
+        scores = model.evaluate(
+            test.images, test.labels, verbose=0, return_dict=True
+        )
+        print(f"{name:20} {100 * scores['accuracy']:.1f} %")
 
 
 if __name__ == "__main__":

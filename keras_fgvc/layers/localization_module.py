@@ -98,7 +98,7 @@ class LocalizationModule(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="head",
         )
-        working = (*self._working_size, input_shape[-1])
+        working = (*self.working_size, input_shape[-1])
         if not self.features.built:
             self.features.build((None, *working))
         shape = self.features.compute_output_shape((None, *working))
@@ -113,7 +113,8 @@ class LocalizationModule(keras.layers.Layer):
         )
 
     @property
-    def _working_size(self):
+    def working_size(self):
+        """Height and width in pixels that images are resized to."""
         # The 3x3 convolution without padding takes one cell off each side.
         return tuple((side + 2) * STEM_STRIDE for side in self.output_size)
 
@@ -138,7 +139,7 @@ class LocalizationModule(keras.layers.Layer):
         # An image of bytes would be rounded to bytes again.
         images = ops.cast(images, self.compute_dtype)
         small = ops.image.resize(
-            images, self._working_size, data_format="channels_last"
+            images, self.working_size, data_format="channels_last"
         )
         heatmap = self.head(self.features(small, training=training))
         # A stem that does not pad leaves a smaller map.

@@ -122,12 +122,13 @@ def _config(layer) -> dict:
     config = {
         key: value
         for key, value in config.items()
-        if key not in IGNORED and not _holds_layers(getattr(layer, key, None))
+        if key not in IGNORED and not holds_layers(getattr(layer, key, None))
     }
     return plain_json(config)
 
 
-def _holds_layers(value) -> bool:
+def holds_layers(value) -> bool:
+    """Tells whether a value is a layer or a container of layers."""
     return any(
         isinstance(leaf, keras.layers.Layer)
         for leaf in keras.tree.flatten(value)

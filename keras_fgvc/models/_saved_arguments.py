@@ -20,6 +20,7 @@ from keras_fgvc.models._changed_layers import (
     changes,
     config_of_model,
     configs_of_layers,
+    holds_layers,
     with_trainable,
 )
 
@@ -109,6 +110,8 @@ class SavedArguments(keras.Model):
             if isinstance(value, keras.Model):
                 value = keras.saving.serialize_keras_object(value)
                 value = with_trainable(built.models.get(name) or value, value)
+            elif holds_layers(value):
+                value = keras.saving.serialize_keras_object(value)
             config[name] = value
         changed = changes(self, built.layers)
         if changed:
@@ -129,7 +132,7 @@ class SavedArguments(keras.Model):
         for name, value in config.items():
             if isinstance(value, list):  # JSON has no tuples
                 config[name] = tuple(value)
-            elif _is_object(value):
+            elif isinstance(value, dict):
                 config[name] = keras.saving.deserialize_keras_object(
                     value, custom_objects=custom_objects
                 )
@@ -225,11 +228,6 @@ def legacy_error(model, target) -> ValueError:
         f"{os.fspath(target)}. Give a path that ends in .keras, or save the "
         "weights alone with `save_weights` to a path that ends in .weights.h5."
     )
-
-
-def _is_object(value) -> bool:
-    """Tells whether a value of a config stands for a Keras object."""
-    return isinstance(value, dict) and {"class_name", "config"} <= set(value)
 
 
 def _renamed(cls, kwargs):

@@ -162,7 +162,9 @@ class Passing(Baseline):
 
 def test_arguments_that_are_passed_on_by_position_are_kept(tmp_path):
     dense = keras.layers.Dense(5, activation="relu")
-    model = Passing(tiny.backbone(), np.int64(3), "max", tap=8, alpha=0.5)
+    model = Passing(
+        tiny.backbone(), np.int64(3), pooling="max", tap=8, alpha=0.5
+    )
     model.layer = dense
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -35,6 +35,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import ProposalViews
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
@@ -163,6 +164,7 @@ class DAF(FineGrainedModel):
             batch_norm=batch_norm,
             name="features",
         )
+        check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         square = keras.layers.Resizing(
             image_size, image_size, dtype="float32", name="square"

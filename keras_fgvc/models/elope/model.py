@@ -29,6 +29,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
 from keras_fgvc.models._classification import (
@@ -144,6 +145,7 @@ class ELoPE(FineGrainedModel):
             batch_norm=batch_norm,
             name="features",
         )
+        check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         localizer = (
             elope_graph.make_localizer(features, threshold)
