@@ -1,11 +1,12 @@
-"""One layer of keras_fgvc in a Keras model of your own.
+"""Layers and losses of keras_fgvc in a Keras model of your own.
 
     python examples/layer_in_your_model.py
 
-A plain functional model with plain `compile` and `fit`; the only thing taken
-from the library is the pooling layer (and digits to train on). Prints the
-test accuracy with average pooling and with the mean of the 4 largest values:
-81.2 % and 92.5 % on 1,000 images (seed 0), in under a minute on two CPU cores.
+A plain functional model, `compile` and `fit`; the library gives the pooling
+and, by `with_losses`, two losses that keep means of the classes. Prints the
+test accuracy with average pooling, with the mean of the 4 largest values and
+with both losses beside it: 85.4 %, 90.3 % and 92.4 % on 1,000 images (seed 0),
+in two minutes on two CPU cores.
 """
 
 import keras

@@ -43,7 +43,8 @@ def build(
             .keras file saved from the `keras.applications` model of that
             name, with or without its top (a legacy .h5: with 1000 classes).
             A wide ResNet takes such a file saved from `wide_resnet`, or the
-            .pth, .pt or .bin file of torchvision's or timm's model, and has
+            PyTorch file (.pth, .pt, .bin or .safetensors) of torchvision's or
+            timm's model, or a checkpoint that holds it, and has
             no "imagenet". A `keras.Model` brings its own: "imagenet" and None
             leave them alone.
         batch_norm: "frozen" (default; right for small batches and short

@@ -42,8 +42,12 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
             Unit vectors are at most 4 apart. Defaults to 0.75.
         renormalize: Whether stored means go back to unit length after each
             update, as the authors' code does and the paper does not say.
-            Means then start as random unit vectors, else at zero.
-            Defaults to `False`.
+            Means then start as random unit vectors, else at zero. What is
+            stored is then as in that code, the losses are not: here they see
+            the means before they go back to unit length, and L_b is the mean
+            over all pairs of classes of the batch; there up to 256 pairs of
+            images closer than the margin are drawn, and their sum is divided
+            by min(256, B (B - 1)) for B images. Defaults to `False`.
         seed: Seed of those random unit vectors. Defaults to 0.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 

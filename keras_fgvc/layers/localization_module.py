@@ -5,6 +5,8 @@ from keras_fgvc._checks import as_number, as_size, check_rank
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 STEM_STRIDE = 4
+# Pixels by which float32 may miss a side of whole cells.
+ROUNDING = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -29,9 +31,11 @@ class LocalizationModule(keras.layers.Layer):
         threshold: Value (tau) of the normalised heat map from which a cell
             belongs to the object, 0 to 1. Defaults to 0.3 (the paper's for
             birds; 0.2 for cars and aircraft).
-        min_size: Share of the image's height or width below which a box is
-            taken for a failure and replaced by the whole image. Defaults to
-            10 pixels of 448.
+        min_size: Side below which a box is taken for a failure and replaced
+            by the whole image: above 1 in pixels of the image that comes in,
+            up to 1 a share of its height and width. Defaults to 10 pixels, as
+            the authors' code has it. A box is one cell at least, so that a
+            map of 14 cells is held to it for images of fewer than 140 pixels.
         stem: `keras.Model` from raw pixels 0..255 to feature maps at stride
             4; best the first stage of the classifier itself (in ELoPE that
             of a ResNet-50). `None`, the default, makes three small
@@ -74,14 +78,14 @@ class LocalizationModule(keras.layers.Layer):
         output_size=(14, 14),
         *,
         threshold: float = 0.3,
-        min_size: float = 10 / 448,
+        min_size: float = 10.0,
         stem: keras.Model | None = None,
         enabled: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         threshold = as_number("threshold", threshold, 0.0, 1.0)
-        min_size = as_number("min_size", min_size, 0.0, 1.0)
+        min_size = as_number("min_size", min_size, 0.0, float("inf"))
         self.output_size = as_size("output_size", output_size)
         self.threshold = threshold
         self.min_size = min_size
@@ -148,14 +152,20 @@ class LocalizationModule(keras.layers.Layer):
                 heatmap, self.output_size, data_format="channels_last"
             )
         heatmap = ops.cast(heatmap[..., 0], "float32")
-        return heatmap, self._boxes(heatmap)
+        return heatmap, self._boxes(heatmap, ops.shape(images)[1:3])
 
-    def _boxes(self, heatmap):
+    def _boxes(self, heatmap, image_size):
         normalized = minmax_normalize(ops.stop_gradient(heatmap))
-        boxes = heatmap_to_box(normalized, self.threshold, self.min_size)
+        share = self.min_size if self.min_size <= 1 else 0.0
+        boxes = heatmap_to_box(normalized, self.threshold, share)
+        used = ops.convert_to_tensor(self.switch) > 0.5
+        if self.min_size > 1:
+            image_size = ops.stack([ops.cast(x, "float32") for x in image_size])
+            pixels = (boxes[:, 2:] - boxes[:, :2]) * image_size
+            fits = ops.min(pixels, axis=1, keepdims=True) + ROUNDING
+            used = ops.logical_and(used, fits >= self.min_size)
         whole = ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
-        switch = ops.convert_to_tensor(self.switch)
-        boxes = ops.where(switch > 0.5, boxes, whole)
+        boxes = ops.where(used, boxes, whole)
         return ops.expand_dims(boxes, 1)
 
     def enable(self, value: bool = True) -> None:

@@ -118,7 +118,7 @@ CASES = {
     ),
     "BilinearAttentionPooling": Case(
         layers.BilinearAttentionPooling,
-        {"pooling": "max", "normalize": True},
+        {"pooling": "max", "normalize": True, "resize": True},
         features_and_attention,
         takes_list=True,
     ),

@@ -45,6 +45,20 @@ def test_min_size_gives_the_whole_image():
     np.testing.assert_array_equal(boxes, [[[0, 0, 1, 1]]] * 2)
 
 
+@pytest.mark.parametrize(("size", "acts"), [(14, True), (70, False)])
+def test_min_size_in_pixels_is_of_the_image_that_comes(size, acts):
+    layer = LocalizationModule((7, 7), threshold=1.0, min_size=10)
+    layer.enable()
+    image = np.zeros((1, size, size, 3), "float32")
+    image[:, size // 2 :, size // 2 :] = 255.0
+    heatmap, boxes = layer(image)
+    boxes = to_numpy(boxes[:, 0])
+    tight = to_numpy(heatmap_to_box(minmax_normalize(heatmap), 1.0))
+    sides = size * (tight[:, 2:] - tight[:, :2])
+    assert (sides.min() < 10) == acts  # one cell is 2 pixels, or 10
+    np.testing.assert_allclose(boxes, [[0, 0, 1, 1]] if acts else tight)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_any_stem_of_stride_4(padding):
     """A stem that does not pad leaves fewer cells; the size is the same."""

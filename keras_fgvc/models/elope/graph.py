@@ -15,10 +15,10 @@ from keras_fgvc.models.outputs import Embedding, MapOf, ObjectBox
 STEM_TAP = 4
 
 
-def make_localizer(features, threshold):
+def make_localizer(features, threshold, min_size):
     stem = backbones.clone_stem(features, STEM_TAP)
     localizer = LocalizationModule(
-        threshold=threshold, stem=stem, name="localizer"
+        threshold=threshold, min_size=min_size, stem=stem, name="localizer"
     )
     try:
         check_takes(stem, localizer.working_size[0], "image_size")
