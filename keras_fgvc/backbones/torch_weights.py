@@ -4,6 +4,8 @@ A layer `layer1_0_conv1` takes the tensors `layer1.0.conv1.*` of the file.
 PyTorch is imported where a file is read.
 """
 
+import os
+
 import keras
 
 from keras_fgvc.backbones import safetensors
@@ -46,6 +48,7 @@ def load(model: keras.Model, path: str, backbone: str) -> None:
         ValueError: if the file cannot be read or does not fit; the model is
             then unchanged.
     """
+    path = os.fspath(path)
     tensors = _read(path, backbone)
     variables = {
         _torch_key(layer, variable): variable
@@ -86,7 +89,7 @@ def _read(path: str, backbone: str) -> dict:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zipfile, pickle, torch: each its own
-        problem = "is cut short, not such a file, or holds other objects"
+        problem = "is cut short or not such a file, or holds more than tensors"
         raise _misfit(path, problem, backbone) from error
     if not isinstance(loaded, dict):
         raise _misfit(path, f"holds a {type(loaded).__name__}", backbone)

@@ -130,7 +130,7 @@ def broken_tensors(torch, problem):
         kernel = tensors["layer1.0.conv2.weight"]
         tensors["layer1.0.conv2.weight"] = kernel[:5]
     elif problem == "wrapped":
-        tensors = {"state_dict": tensors, "epoch": 3}
+        tensors = {"optimizer": tensors, "epoch": 3}
     elif problem == "list":
         tensors = list(tensors)
     return tensors
