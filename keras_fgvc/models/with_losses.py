@@ -36,6 +36,9 @@ def with_losses(
     Returns:
         A `FineGrainedModel`: `compile` it without a loss.
 
+    Outputs:
+        Those of `model`, by their names.
+
     Raises:
         TypeError: If `model` is no `keras.Model`, or a loss is no layer.
         ValueError: If an output is missing, or a weight is of no term.
