@@ -1,7 +1,8 @@
 """Argument checks shared by the whole package.
 
 Each check names the argument, says what was expected and what came. A
-`check_` returns nothing: a value that passes is used as the caller gave it.
+`check_` returns nothing: a value that passes is used as the caller gave it. An
+`as_` returns the value in the type that Keras and JSON take.
 """
 
 import numbers
@@ -9,6 +10,25 @@ import unicodedata
 
 import keras
 import numpy as np
+
+
+def as_plain(value):
+    """Returns a value with NumPy's numbers as Python's, in containers too.
+
+    Keras refuses NumPy's integers in places, and JSON everywhere. What has
+    none is returned as it is.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        values = {key: as_plain(each) for key, each in value.items()}
+        changed = any(values[key] is not value[key] for key in value)
+    elif type(value) in (list, tuple):
+        values = type(value)(map(as_plain, value))
+        changed = any(a is not b for a, b in zip(values, value, strict=True))
+    else:
+        return value
+    return values if changed else value
 
 
 def check_positive_int(name: str, value, minimum: int = 1) -> None:
@@ -46,6 +66,32 @@ def check_choice(name: str, value, choices) -> None:
         raise ValueError(
             f"`{name}` must be one of {listed}. Received: {name}={value!r}."
         )
+
+
+def as_int(name: str, value, minimum: int = 1) -> int:
+    """Returns Python's integer of one that passes `check_positive_int`.
+
+    Keras takes no integer of NumPy as a number of units, nor JSON in a config.
+    """
+    check_positive_int(name, value, minimum)
+    return int(value)
+
+
+def as_number(name: str, value, low: float, high: float):
+    """Returns Python's number of one that passes `check_in_range`."""
+    check_in_range(name, value, low, high)
+    return as_plain(value)
+
+
+def as_choice(name: str, value, choices) -> str:
+    """Returns a text that passes `check_choice`.
+
+    Keras loads a text in a legacy HDF5 file as a function if one of its own
+    has that name, such as "average".
+    """
+    value = getattr(value, "__name__", value)
+    check_choice(name, value, choices)
+    return value
 
 
 def as_size(name: str, value) -> tuple[int, int]:

@@ -6,16 +6,22 @@ holds it against everything a user of Keras takes for granted.
 
 import dataclasses
 import inspect
+import itertools
+import json
 from collections.abc import Callable
 
 import keras
 import numpy as np
+import pytest
 
 from tests.tolerances import TOLERANCES
 
 BACKEND = keras.backend.backend()
 # Not settings of the layer: Keras's own, or free-form.
 IGNORED = {"self", "kwargs", "args"}
+POLICIES = ("float32", "float16", "mixed_float16", "mixed_bfloat16")
+if BACKEND != "jax":  # which has no float64 unless it is told so
+    POLICIES = (*POLICIES, "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Case:
             sublayer in front where the name alone would be of several.
         takes_list: Whether the inputs are one list argument.
         dtype_kept: Whether outputs have the compute dtype.
+        switches: Names of the call arguments that add outputs.
     """
 
     layer: type
@@ -38,16 +45,28 @@ class Case:
     trains: tuple = ()
     takes_list: bool = False
     dtype_kept: bool = True
+    switches: tuple = ()
+
+
+def check_switches(case) -> None:
+    """Each call argument `return_...` is a switch of the case."""
+    names = inspect.signature(case.layer.call).parameters
+    switches = {name for name in names if name.startswith("return_")}
+    assert switches == set(case.switches)
 
 
 def check_layer(case: Case, tmp_path) -> None:
     """Raises an AssertionError where the layer breaks the contract."""
+    check_switches(case)
     check_config(case)
+    check_numbers_of_numpy(case)
     check_same_weights_same_output(case)
     check_channels_last(case)
     check_shapes(case)
     for policy in ("mixed_float16", "mixed_bfloat16"):
         check_policy(case, policy)
+    for policy in POLICIES:
+        check_dtypes(case, policy)
     check_fit(case)
     check_saved_file(case, tmp_path)
     if BACKEND == "tensorflow":
@@ -67,6 +86,28 @@ def check_config(case):
     again = _from_json(case, layer)
     assert again.get_config().keys() == config.keys()
     assert again.get_config()["name"] == config["name"]
+
+
+def check_numbers_of_numpy(case):
+    """Arguments of NumPy give the same layer, whose config is JSON."""
+    arguments = {name: _of_numpy(v) for name, v in case.arguments.items()}
+    layer, inputs = case.layer(**arguments), _draw(case)
+    outputs = _call(case, layer, inputs)
+    json.dumps(layer.get_config())
+    plain = case.layer(**case.arguments)
+    expected = _call(case, plain, inputs)
+    for name in case.arguments:
+        value = getattr(plain, name)
+        assert getattr(layer, name) == pytest.approx(value), name
+    for output, reference in zip(_flat(outputs), _flat(expected), strict=True):
+        assert output.shape == reference.shape
+
+
+def _of_numpy(value):
+    if isinstance(value, tuple):
+        return tuple(map(_of_numpy, value))
+    kinds = {int: np.int64, float: np.float32}
+    return kinds.get(type(value), lambda value: value)(value)
 
 
 def check_same_weights_same_output(case):
@@ -124,6 +165,44 @@ def check_policy(case, policy):
     assert dtype == (compute if case.dtype_kept else "float32"), policy
     for weight in layer.weights:
         assert weight.dtype == "float32", weight.path
+
+
+def check_dtypes(case, policy):
+    """Every output has the dtype that the graph was told, boxes float32.
+
+    With and without each switch, on inputs in float32 and in the layer's own
+    precision.
+    """
+    wide = _draw(case)
+    narrow = tuple(_in_precision(x, policy) for x in wide)
+    switches = [{}, *({name: True} for name in case.switches)]
+    for inputs, switch in itertools.product((wide, narrow), switches):
+        layer = case.layer(**case.arguments, dtype=policy)
+        symbolic = [
+            keras.KerasTensor((None, *x.shape[1:]), _dtype(x)) for x in inputs
+        ]
+        told = _flat(_call_with(case, layer, symbolic, **switch))
+        real = _flat(_call_with(case, layer, inputs, **switch))
+        place = f"{policy}, {switch}, {_dtype(inputs[0])}"
+        assert [_dtype(x) for x in told] == [_dtype(x) for x in real], place
+        for tensor, output in zip(told, real, strict=True):
+            assert len(tensor.shape) == len(output.shape), place
+
+
+def _in_precision(values, policy):
+    """An input in the compute dtype, as the layer before gives it.
+
+    Boxes and labels keep theirs, because they need the digits.
+    """
+    is_boxes = values.shape[-1] == 4 and values.ndim == 3
+    if is_boxes or values.dtype != "float32":
+        return values
+    dtype = keras.dtype_policies.get(policy).compute_dtype
+    return keras.ops.cast(values, dtype)
+
+
+def _dtype(tensor):
+    return keras.backend.standardize_dtype(tensor.dtype)
 
 
 def check_fit(case):
@@ -184,8 +263,10 @@ def _from_json(case, layer):
     return keras.saving.deserialize_keras_object(text, safe_mode=True)
 
 
-def _call_with(case, function, values):
-    return function(list(values)) if case.takes_list else function(*values)
+def _call_with(case, function, values, **switches):
+    if case.takes_list:
+        return function(list(values), **switches)
+    return function(*values, **switches)
 
 
 def _call(case, layer, inputs, convert=True):

@@ -188,8 +188,8 @@ def test_layer_in_your_model(tmp_path):
         "--epochs=1",
         cwd=tmp_path,
     )
-    names = [line.split()[0] for line in output.splitlines()]
-    assert names[-2:] == ["GlobalAveragePooling2D", "GlobalKMaxPooling"]
+    names = [line.rsplit(maxsplit=2)[0] for line in output.splitlines()]
+    assert names[-3:] == ["average", "k-max", "k-max, both losses"]
 
 
 def test_report_of_a_run(tmp_path, monkeypatch):

@@ -3,7 +3,12 @@
 import keras
 
 from keras_fgvc import _checks
-from keras_fgvc.backbones import freezing, preprocessing, registry
+from keras_fgvc.backbones import (
+    freezing,
+    own_models,
+    preprocessing,
+    registry,
+)
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.dilation import dilate
@@ -25,8 +30,10 @@ def build(
     The model holds the layers that its taps need and no others. A named
     backbone takes raw RGB pixels 0..255, float or uint8: its own
     preprocessing is inside. Nothing is added to a `keras.Model` of yours,
-    which is taken to accept raw pixels itself; its layers are shared with the
-    result, not copied, so `batch_norm` changes yours as well.
+    which is taken to accept raw RGB pixels itself (one of `keras.applications`
+    without its preprocessing is warned of); its layers are shared with the
+    result, not copied, so `batch_norm` changes yours as well. If it was built
+    for one image size, the result takes any, unless a layer forbids it.
 
     Args:
         backbone: a name of `available()`, or a functional or Sequential
@@ -38,7 +45,8 @@ def build(
             .keras file saved from the `keras.applications` model of that
             name, with or without its top (a legacy .h5: with 1000 classes).
             A wide ResNet takes such a file saved from `wide_resnet`, or the
-            .pth, .pt or .bin file of torchvision's or timm's model, and has
+            PyTorch file (.pth, .pt, .bin or .safetensors) of torchvision's or
+            timm's model, or a checkpoint that holds it, and has
             no "imagenet". A `keras.Model` brings its own: "imagenet" and None
             leave them alone.
         batch_norm: "frozen" (default; right for small batches and short
@@ -90,6 +98,7 @@ def build(
         whole = _own_model(backbone, weights)
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
+    model = own_models.without_fixed_size(model)
     if output_stride is not None:
         model = dilate(model, output_stride)
     freezing.configure_batch_norm(model, batch_norm, batch_norm_momentum)
@@ -126,7 +135,8 @@ def clone_stem(
     ```
     """
     name = name or f"{model.name}_stem"
-    return clone(_truncate(model, (tap,), name), name)
+    stem = own_models.without_fixed_size(_truncate(model, (tap,), name))
+    return clone(stem, name)
 
 
 def clone(model: keras.Model, name: str) -> keras.Model:
@@ -243,6 +253,8 @@ def _own_model(model, weights) -> keras.Model:
             f"Received: model {model.name!r} with input shapes "
             f"{[tuple(tensor.shape) for tensor in inputs]}."
         )
+    own_models.check_channels(model)
+    own_models.warn_of_pixels(model)
     return model
 
 

@@ -10,7 +10,7 @@ from keras_fgvc.backbones.wide_resnet import wide_resnet
 # How keras.applications expects pixels: "tf" is -1..1, "torch" is 0..1 less
 # the ImageNet mean over its deviation, "caffe" is BGR less the mean, and
 # "included" models already hold their own rescaling.
-_FAMILIES = {
+FAMILIES = {
     "caffe": {
         "resnet50": "ResNet50",
         "resnet101": "ResNet101",
@@ -89,7 +89,7 @@ class Entry(NamedTuple):
 
 _ENTRIES = {
     name: Entry(constructor, pixels, name in _FIXED_SIZE)
-    for pixels, models in _FAMILIES.items()
+    for pixels, models in FAMILIES.items()
     for name, constructor in models.items()
     if hasattr(keras.applications, constructor)
 } | {

@@ -9,6 +9,7 @@ transition), the family's own fixed layer names narrow the choice.
 
 import difflib
 import math
+import numbers
 import re
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def resolve(model: keras.Model, tap: int | str):
     """
     if isinstance(tap, str):
         return _by_name(model, tap)
-    if isinstance(tap, bool) or not isinstance(tap, int):
+    if isinstance(tap, bool) or not isinstance(tap, numbers.Integral):
         raise TypeError(
             "A tap must be a stride (4, 8, 16 or 32) or a layer's name. "
             f"Received: {tap!r} (of type {type(tap).__name__})."

@@ -4,7 +4,6 @@ import os
 import pathlib
 import zipfile
 
-from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import (
@@ -39,7 +38,8 @@ def export_litert(
     operations alone.
 
     Args:
-        model: A `keras_fgvc.models` model, of float32 precision.
+        model: A `keras_fgvc.models` model or any Keras classifier, as for
+            `export_saved_model`, of float32 precision.
         path: File to write, ending in `.tflite`. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: fixed in the file.
@@ -71,11 +71,10 @@ def export_litert(
         print(error)
     ```
     """
-    path = check_target(model, path, class_names)
+    resize = resize_of(model, resize)
+    model, path = check_target(model, path, class_names, load_size)
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
-    check_positive_int("load_size", load_size)
-    resize = resize_of(model, resize)
     check_answers(model, load_size)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"

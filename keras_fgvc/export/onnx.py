@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 
-from keras_fgvc._checks import check_positive_int
 from keras_fgvc._extras import import_extra
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.export.parity import (
@@ -37,7 +36,8 @@ def export_onnx(
     and must give the model's own numbers. All six models convert.
 
     Args:
-        model: A `keras_fgvc.models` model, of float32 precision.
+        model: A `keras_fgvc.models` model or any Keras classifier, as for
+            `export_saved_model`, of float32 precision.
         path: File to write, `birds.onnx` for one. It must not exist yet.
         class_names: Names in the order of the labels.
         load_size: Side of the images in pixels: ONNX files have it fixed.
@@ -69,9 +69,8 @@ def export_onnx(
         print(error)
     ```
     """
-    path = check_target(model, path, class_names)
-    check_positive_int("load_size", load_size)
     resize = resize_of(model, resize)
+    model, path = check_target(model, path, class_names, load_size)
     check_answers(model, load_size)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
     import tensorflow as tf

@@ -82,7 +82,10 @@ def export_saved_model(
     `daf.student_model()`, `coarse2fine.coarse_model()`.
 
     Args:
-        model: A `keras_fgvc.models` model.
+        model: A `keras_fgvc.models` model, or any Keras classifier of RGB
+            images 0..255 with one output `(batch, classes)`, probabilities or
+            logits, or with a dict of outputs that has `"probabilities"` or
+            `"logits"`. What is logits gets a softmax.
         path: Folder to write, for TF Serving `<model name>/<version>`; see
             `next_version`. It must not exist yet.
         class_names: Names in the order of the labels.
@@ -114,9 +117,8 @@ def export_saved_model(
 
     Example: `examples/quickstart.py`.
     """
-    path = check_target(model, path, class_names)
-    check_positive_int("load_size", load_size)
     resize = resize_of(model, resize)
+    model, path = check_target(model, path, class_names, load_size)
     check_answers(model, load_size)
     check_positive_int("num_top", num_top)
     check_positive_int("max_pixels", max_pixels)
@@ -199,7 +201,8 @@ def _write(model, path, predict, from_bytes, pixel_type):
     def from_pixels(image):
         return predict(tf.cast(image, tf.float32))
 
-    image = tf.TensorSpec((None, None, None, 3), pixel_type, name="image")
+    size = model.inputs[0].shape[1:]
+    image = tf.TensorSpec((None, *size), pixel_type, name="image")
     encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -5,18 +5,21 @@ import pathlib
 
 import keras
 
-from keras_fgvc._checks import check_class_names
+from keras_fgvc._checks import check_class_names, check_positive_int
 from keras_fgvc.decoding.resizing import PAD, PADDING, SQUASH, check_resize
+from keras_fgvc.export.classifiers import as_classifier
 
 
-def check_target(model, path, class_names) -> pathlib.Path:
-    """The path, once the model can be written there under these names.
+def check_target(model, path, class_names, load_size) -> tuple:
+    """The classifier and the path, once it can be written under these names.
 
     Raises:
         ValueError: If the backend is not TensorFlow, the path exists, the
-            number of names is not the number of classes, or names are empty,
-            repeated or hold control characters.
-        TypeError: If the names are no list of texts.
+            model is no classifier of images of this size, the number of names
+            is not the number of classes, or names are empty, repeated or hold
+            control characters.
+        TypeError: If the names are no list of texts, `model` is no
+            `keras.Model` or `load_size` no integer.
     """
     path = pathlib.Path(path)
     if keras.backend.backend() != "tensorflow":
@@ -32,12 +35,14 @@ def check_target(model, path, class_names) -> pathlib.Path:
             "TF Serving expects, or remove it."
         )
     check_class_names(class_names)
+    check_positive_int("load_size", load_size)
+    model = as_classifier(model, load_size)
     if len(class_names) != model.num_classes:
         raise ValueError(
             f"`class_names` must name the model's {model.num_classes} "
             f"classes. Received: {len(class_names)} names."
         )
-    return path
+    return model, path
 
 
 def resize_of(model, resize: str | None) -> str:

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
+from keras_fgvc._checks import as_int, as_number, check_rank
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.ops import updated_centers
 from keras_fgvc.ops._labels import class_numbers, rows_of, write_rows
@@ -87,8 +87,8 @@ class AttentionCenterLoss(keras.layers.Layer):
     ):
         # Half precision would round large labels to others.
         super().__init__(autocast=False, **kwargs)
-        check_positive_int("num_classes", num_classes)
-        check_in_range("rate", rate, 0.0, 1.0)
+        num_classes = as_int("num_classes", num_classes)
+        rate = as_number("rate", rate, 0.0, 1.0)
         self.num_classes = num_classes
         self.rate = rate
         self.normalize = normalize
@@ -135,6 +135,9 @@ class AttentionCenterLoss(keras.layers.Layer):
 
     def compute_output_shape(self, part_features_shape, labels_shape=None):
         return (part_features_shape[0],)
+
+    def compute_output_spec(self, part_features, labels, training=False):
+        return keras.KerasTensor(part_features.shape[:1], "float32")
 
     def get_config(self):
         return {

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import as_int, check_rank
 from keras_fgvc.ops._upsampling import (
     bilinear_kernel,
     smallest_kernel_size,
@@ -75,10 +75,10 @@ class AttentionUpsampler(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("factor", factor)
+        factor = as_int("factor", factor)
         smallest = smallest_kernel_size(factor)
         if kernel_size is not None:
-            check_positive_int("kernel_size", kernel_size, smallest)
+            kernel_size = as_int("kernel_size", kernel_size, smallest)
             if (kernel_size - smallest) % 2:
                 raise ValueError(
                     f"`kernel_size` must be {smallest} plus an even number, "

@@ -1,8 +1,9 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_choice
+from keras_fgvc._checks import as_choice
 from keras_fgvc.ops import bilinear_attention_pool, signed_sqrt
+from keras_fgvc.ops._resizing import resize_channels
 from keras_fgvc.ops.bilinear import POOLINGS, check_same_pixels
 
 # Added to the squared length of a normalised vector, about the sum of the
@@ -36,6 +37,9 @@ class BilinearAttentionPooling(keras.layers.Layer):
         pooling: `"average"` or `"max"`. Defaults to `"average"`.
         normalize: Whether to take the signed root and the norm. Defaults to
             `False`.
+        resize: Whether attention maps of another size are resized
+            bilinearly to that of the features. Defaults to `False`: they are
+            refused.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Call arguments:
@@ -51,7 +55,7 @@ class BilinearAttentionPooling(keras.layers.Layer):
 
     Raises:
         ValueError: If `pooling` is unknown, an input does not have four axes,
-            or the two differ in height or width.
+            or the two differ in height or width without `resize`.
 
     Example:
 
@@ -77,20 +81,28 @@ class BilinearAttentionPooling(keras.layers.Layer):
         *,
         pooling: str = "average",
         normalize: bool = False,
+        resize: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_choice("pooling", pooling, POOLINGS)
+        pooling = as_choice("pooling", pooling, POOLINGS)
         self.pooling = pooling
         self.normalize = normalize
+        self.resize = resize
 
     def build(self, input_shape):
-        check_same_pixels(*input_shape)
+        features, attention = input_shape
+        if self.resize and len(features) == len(attention) == 4:
+            attention = (attention[0], *features[1:3], attention[-1])
+        check_same_pixels(features, attention)
 
     def call(self, inputs):
         # Pooled in float32: in half precision small averages would be lost
         # before the root makes them large.
         features, attention = (ops.cast(x, "float32") for x in inputs)
+        if self.resize:
+            height, width = ops.shape(features)[1:3]
+            attention = resize_channels(attention, height, width)
         parts = bilinear_attention_pool(features, attention, self.pooling)
         if self.normalize:
             parts = signed_sqrt(parts)
@@ -107,4 +119,5 @@ class BilinearAttentionPooling(keras.layers.Layer):
             **super().get_config(),
             "pooling": self.pooling,
             "normalize": self.normalize,
+            "resize": self.resize,
         }

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
+from keras_fgvc._checks import as_int, as_number, as_plain, check_rank
 from keras_fgvc._replicas import join_batch
 from keras_fgvc.ops import (
     between_class_loss,
@@ -43,8 +43,12 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
             Unit vectors are at most 4 apart. Defaults to 0.75.
         renormalize: Whether stored means go back to unit length after each
             update, as the authors' code does and the paper does not say.
-            Means then start as random unit vectors, else at zero.
-            Defaults to `False`.
+            Means then start as random unit vectors, else at zero. What is
+            stored is then as in that code, the losses are not: here they see
+            the means before they go back to unit length, and L_b is the mean
+            over all pairs of classes of the batch; there up to 256 pairs of
+            images closer than the margin are drawn, and their sum is divided
+            by min(256, B (B - 1)) for B images. Defaults to `False`.
         seed: Seed of those random unit vectors. Defaults to 0.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
@@ -91,16 +95,18 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
     ):
         # Half precision would round large labels to others.
         super().__init__(autocast=False, **kwargs)
-        check_positive_int("num_classes", num_classes)
-        check_in_range("rate", rate, 0.0, 1.0)
-        check_in_range("between_weight", between_weight, 0.0, float("inf"))
-        check_in_range("margin", margin, 0.0, 4.0)
+        num_classes = as_int("num_classes", num_classes)
+        rate = as_number("rate", rate, 0.0, 1.0)
+        between_weight = as_number(
+            "between_weight", between_weight, 0.0, float("inf")
+        )
+        margin = as_number("margin", margin, 0.0, 4.0)
         self.num_classes = num_classes
         self.rate = rate
         self.between_weight = between_weight
         self.margin = margin
         self.renormalize = renormalize
-        self.seed = seed
+        self.seed = as_plain(seed)
 
     def build(self, embeddings_shape, labels_shape=None):
         check_rank("embeddings", embeddings_shape, 2, "(batch, dim)")
@@ -141,6 +147,9 @@ class ClassMeanEmbeddingLoss(keras.layers.Layer):
 
     def compute_output_shape(self, embeddings_shape, labels_shape=None):
         return ()
+
+    def compute_output_spec(self, embeddings, labels, training=False):
+        return keras.KerasTensor((), "float32")
 
     def get_config(self):
         return {

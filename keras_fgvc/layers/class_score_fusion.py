@@ -2,7 +2,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int
+from keras_fgvc._checks import as_int
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -58,7 +58,7 @@ class ClassScoreFusion(keras.layers.Layer):
 
     def __init__(self, num_classes: int, **kwargs):
         super().__init__(**kwargs)
-        check_positive_int("num_classes", num_classes, minimum=2)
+        num_classes = as_int("num_classes", num_classes, minimum=2)
         self.num_classes = num_classes
 
     def build(self, input_shape):

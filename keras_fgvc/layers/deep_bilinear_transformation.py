@@ -4,6 +4,7 @@ from keras_fgvc._checks import check_rank
 from keras_fgvc._replicas import must_synchronize
 from keras_fgvc.layers.group_bilinear import GroupBilinear
 from keras_fgvc.layers.semantic_grouping import SemanticGrouping
+from keras_fgvc.ops._precision import wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -84,9 +85,9 @@ class DeepBilinearTransformation(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="grouping",
         )
-        self.groups = groups
-        self.filters = filters
-        self.grouping_weight = grouping_weight
+        self.groups = self.grouping.groups
+        self.filters = self.grouping.filters
+        self.grouping_weight = self.grouping.grouping_weight
 
     def build(self, features_shape):
         check_rank(
@@ -124,7 +125,8 @@ class DeepBilinearTransformation(keras.layers.Layer):
         output = keras.KerasTensor(features.shape, self.compute_dtype)
         if not return_loss:
             return output
-        return output, keras.KerasTensor(features.shape[:1], "float32")
+        dtype = wide_dtype(self.compute_dtype)
+        return output, keras.KerasTensor(features.shape[:1], dtype)
 
     def get_config(self):
         return {

@@ -3,8 +3,15 @@ import math
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_choice, check_positive_int, check_rank
+from keras_fgvc._checks import (
+    as_choice,
+    as_int,
+    as_plain,
+    check_choice,
+    check_rank,
+)
 from keras_fgvc.ops import confidence_gates, mix_hypotheses
+from keras_fgvc.ops._precision import wide_dtype
 from keras_fgvc.ops.gating import MIXES
 
 
@@ -87,8 +94,8 @@ class GatedOutputHeads(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("num_classes", num_classes, minimum=2)
-        check_choice("reduction", reduction, ("projection", "average"))
+        num_classes = as_int("num_classes", num_classes, minimum=2)
+        reduction = as_choice("reduction", reduction, ("projection", "average"))
         check_choice("mix", mix, MIXES)
         if not temperature > 0:
             raise ValueError(
@@ -99,7 +106,7 @@ class GatedOutputHeads(keras.layers.Layer):
         self.reduction = reduction
         self.gates = gates
         self.mix = mix
-        self.temperature = temperature
+        self.temperature = as_plain(temperature)
 
     def build(self, attended_shape, features_shape, logits_shape):
         check_rank("features", features_shape, 2, "(batch, dim)")
@@ -178,14 +185,15 @@ class GatedOutputHeads(keras.layers.Layer):
     def compute_output_spec(
         self, attended, features, logits, return_gates=False
     ):
-        mixed = keras.KerasTensor(logits.shape, "float32")
+        dtype = wide_dtype(self.compute_dtype)
+        mixed = keras.KerasTensor(logits.shape, dtype)
         if not return_gates:
             return mixed
         heads = sum(tensor.shape[1] for tensor in _as_list(attended))
         gates = (logits.shape[0], 1 + heads)
         return (
             mixed,
-            keras.KerasTensor(gates, "float32"),
+            keras.KerasTensor(gates, dtype),
             keras.KerasTensor((*gates, self.num_classes), self.compute_dtype),
         )
 

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import as_int, as_plain, check_rank
 from keras_fgvc._replicas import SeedGenerator
 from keras_fgvc.ops import (
     best_location,
@@ -86,16 +86,16 @@ class GlimpseAttention(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("region_size", region_size)
-        check_positive_int("num_samples", num_samples)
-        check_positive_int("filters", filters)
-        check_positive_int("kernel_size", kernel_size)
+        region_size = as_int("region_size", region_size)
+        num_samples = as_int("num_samples", num_samples)
+        filters = as_int("filters", filters)
+        kernel_size = as_int("kernel_size", kernel_size)
         self.region_size = region_size
         self.num_samples = num_samples
         self.filters = filters
         self.kernel_size = kernel_size
-        self.seed = seed
-        self.seed_generator = SeedGenerator(seed)
+        self.seed = as_plain(seed)
+        self.seed_generator = SeedGenerator(self.seed)
 
     def build(self, features_shape, previous_shape=None):
         check_rank(

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import as_int, check_rank
 from keras_fgvc.ops import global_k_max_pool
 from keras_fgvc.ops.pooling import check_k
 
@@ -59,7 +59,7 @@ class GlobalKMaxPooling(keras.layers.Layer):
 
     def __init__(self, k: int = 4, *, weighted: bool = False, **kwargs):
         super().__init__(**kwargs)
-        check_positive_int("k", k)
+        k = as_int("k", k)
         self.k = k
         self.weighted = weighted
         self.rank_weights = None

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
+from keras_fgvc._checks import as_int, check_rank
 from keras_fgvc.ops import group_bilinear, group_codes, interpolate_channels
 from keras_fgvc.ops.group_bilinear import check_groups
 
@@ -75,9 +75,9 @@ class GroupBilinear(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("groups", groups)
+        groups = as_int("groups", groups)
         if filters is not None:
-            check_positive_int("filters", filters)
+            filters = as_int("filters", filters)
         self.groups = groups
         self.filters = filters
         self.codes = codes

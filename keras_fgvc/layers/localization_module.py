@@ -1,10 +1,12 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import as_size, check_in_range, check_rank
+from keras_fgvc._checks import as_number, as_size, check_rank
 from keras_fgvc.ops import heatmap_to_box, minmax_normalize
 
 STEM_STRIDE = 4
+# Pixels by which float32 may miss a side of whole cells.
+ROUNDING = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -29,9 +31,11 @@ class LocalizationModule(keras.layers.Layer):
         threshold: Value (tau) of the normalised heat map from which a cell
             belongs to the object, 0 to 1. Defaults to 0.3 (the paper's for
             birds; 0.2 for cars and aircraft).
-        min_size: Share of the image's height or width below which a box is
-            taken for a failure and replaced by the whole image. Defaults to
-            10 pixels of 448.
+        min_size: Side below which a box is taken for a failure and replaced
+            by the whole image: above 1 in pixels of the image that comes in,
+            up to 1 a share of its height and width. Defaults to 10 pixels, as
+            the authors' code has it. A box is one cell at least, so that a
+            map of 14 cells is held to it for images of fewer than 140 pixels.
         stem: `keras.Model` from raw pixels 0..255 to feature maps at stride
             4; best the first stage of the classifier itself (in ELoPE that
             of a ResNet-50). `None`, the default, makes three small
@@ -74,14 +78,14 @@ class LocalizationModule(keras.layers.Layer):
         output_size=(14, 14),
         *,
         threshold: float = 0.3,
-        min_size: float = 10 / 448,
+        min_size: float = 10.0,
         stem: keras.Model | None = None,
         enabled: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_in_range("threshold", threshold, 0.0, 1.0)
-        check_in_range("min_size", min_size, 0.0, 1.0)
+        threshold = as_number("threshold", threshold, 0.0, 1.0)
+        min_size = as_number("min_size", min_size, 0.0, float("inf"))
         self.output_size = as_size("output_size", output_size)
         self.threshold = threshold
         self.min_size = min_size
@@ -98,7 +102,7 @@ class LocalizationModule(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="head",
         )
-        working = (*self._working_size, input_shape[-1])
+        working = (*self.working_size, input_shape[-1])
         if not self.features.built:
             self.features.build((None, *working))
         shape = self.features.compute_output_shape((None, *working))
@@ -113,7 +117,8 @@ class LocalizationModule(keras.layers.Layer):
         )
 
     @property
-    def _working_size(self):
+    def working_size(self):
+        """Height and width in pixels that images are resized to."""
         # The 3x3 convolution without padding takes one cell off each side.
         return tuple((side + 2) * STEM_STRIDE for side in self.output_size)
 
@@ -138,7 +143,7 @@ class LocalizationModule(keras.layers.Layer):
         # An image of bytes would be rounded to bytes again.
         images = ops.cast(images, self.compute_dtype)
         small = ops.image.resize(
-            images, self._working_size, data_format="channels_last"
+            images, self.working_size, data_format="channels_last"
         )
         heatmap = self.head(self.features(small, training=training))
         # A stem that does not pad leaves a smaller map.
@@ -147,14 +152,20 @@ class LocalizationModule(keras.layers.Layer):
                 heatmap, self.output_size, data_format="channels_last"
             )
         heatmap = ops.cast(heatmap[..., 0], "float32")
-        return heatmap, self._boxes(heatmap)
+        return heatmap, self._boxes(heatmap, ops.shape(images)[1:3])
 
-    def _boxes(self, heatmap):
+    def _boxes(self, heatmap, image_size):
         normalized = minmax_normalize(ops.stop_gradient(heatmap))
-        boxes = heatmap_to_box(normalized, self.threshold, self.min_size)
+        share = self.min_size if self.min_size <= 1 else 0.0
+        boxes = heatmap_to_box(normalized, self.threshold, share)
+        used = ops.convert_to_tensor(self.switch) > 0.5
+        if self.min_size > 1:
+            image_size = ops.stack([ops.cast(x, "float32") for x in image_size])
+            pixels = (boxes[:, 2:] - boxes[:, :2]) * image_size
+            fits = ops.min(pixels, axis=1, keepdims=True) + ROUNDING
+            used = ops.logical_and(used, fits >= self.min_size)
         whole = ops.convert_to_tensor([0.0, 0.0, 1.0, 1.0])
-        switch = ops.convert_to_tensor(self.switch)
-        boxes = ops.where(switch > 0.5, boxes, whole)
+        boxes = ops.where(used, boxes, whole)
         return ops.expand_dims(boxes, 1)
 
     def enable(self, value: bool = True) -> None:
@@ -167,6 +178,10 @@ class LocalizationModule(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         batch = input_shape[0]
         return (batch, *self.output_size), (batch, 1, 4)
+
+    def compute_output_spec(self, images, training=False):
+        shapes = self.compute_output_shape(images.shape)
+        return tuple(keras.KerasTensor(shape, "float32") for shape in shapes)
 
     def get_config(self):
         return {

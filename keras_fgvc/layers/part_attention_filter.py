@@ -1,9 +1,8 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_positive_int, check_rank
-from keras_fgvc.ops._precision import at_least_float32
-from keras_fgvc.ops._resizing import resize_maps
+from keras_fgvc._checks import as_int, check_rank
+from keras_fgvc.ops._resizing import resize_channels
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -69,8 +68,8 @@ class PartAttentionFilter(keras.layers.Layer):
 
     def __init__(self, filters: int = 16, *, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
-        check_positive_int("filters", filters)
-        check_positive_int("kernel_size", kernel_size)
+        filters = as_int("filters", filters)
+        kernel_size = as_int("kernel_size", kernel_size)
         self.filters = filters
         self.kernel_size = kernel_size
 
@@ -101,7 +100,7 @@ class PartAttentionFilter(keras.layers.Layer):
         features, saliency = inputs
         _, height, width, _ = ops.shape(features)
         saliency = ops.cast(
-            _resize(saliency, height, width), self.compute_dtype
+            resize_channels(saliency, height, width), self.compute_dtype
         )
         hidden = ops.relu(
             _convolve(saliency, self.hidden_kernel, self.hidden_bias)
@@ -127,17 +126,6 @@ class PartAttentionFilter(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
         }
-
-
-def _resize(saliency, height, width):
-    """Bilinear resize (b, i, j, s) -> (b, height, width, s), float32."""
-    _, rows, columns, maps = ops.shape(saliency)
-    # Positions in half precision would miss the pixels of a large map.
-    folded = at_least_float32(ops.transpose(saliency, (0, 3, 1, 2)))
-    folded = ops.reshape(folded, (-1, rows, columns))  # (b * s, i, j)
-    folded = resize_maps(folded, height, width)
-    resized = ops.reshape(folded, (-1, maps, height, width))
-    return ops.transpose(resized, (0, 2, 3, 1))
 
 
 def _convolve(maps, kernel, bias):

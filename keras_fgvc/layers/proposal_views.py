@@ -2,8 +2,8 @@ import keras
 from keras import ops
 
 from keras_fgvc._checks import (
-    check_in_range,
-    check_positive_int,
+    as_int,
+    as_number,
     check_rank,
     check_shape,
 )
@@ -81,9 +81,11 @@ class ProposalViews(keras.layers.Layer):
     ):
         # As in ROIAlign: boxes must keep their digits.
         super().__init__(autocast=False, **kwargs)
-        check_in_range("noise_stddev", noise_stddev, 0.0, float("inf"))
-        check_in_range("blur_sigma", blur_sigma, 0.0, 1.0)
-        check_positive_int("seed", seed, minimum=0)
+        noise_stddev = as_number(
+            "noise_stddev", noise_stddev, 0.0, float("inf")
+        )
+        blur_sigma = as_number("blur_sigma", blur_sigma, 0.0, 1.0)
+        seed = as_int("seed", seed, minimum=0)
         self.noise_stddev = noise_stddev
         self.blur_sigma = blur_sigma
         self.seed = seed

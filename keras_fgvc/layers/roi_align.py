@@ -1,8 +1,8 @@
 import keras
 
 from keras_fgvc._checks import (
+    as_int,
     as_size,
-    check_positive_int,
     check_rank,
     check_shape,
 )
@@ -58,7 +58,7 @@ class ROIAlign(keras.layers.Layer):
         # Boxes need more digits than a half-precision number has: they are
         # not cast to the compute dtype, the features are (in `call`).
         super().__init__(autocast=False, **kwargs)
-        check_positive_int("samples", samples)
+        samples = as_int("samples", samples)
         self.output_size = as_size("output_size", output_size)
         self.samples = samples
 

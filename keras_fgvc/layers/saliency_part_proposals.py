@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from keras_fgvc._checks import (
-    check_in_range,
-    check_positive_int,
+    as_int,
+    as_number,
+    as_plain,
 )
 from keras_fgvc.layers._feature_pyramid import FeaturePyramid
 from keras_fgvc.ops import (
@@ -141,15 +142,15 @@ class SaliencyPartProposals(keras.layers.Layer):
     ):
         # A heat map is compared as it is, the convolutions cast their own.
         super().__init__(autocast=False, **kwargs)
-        check_positive_int("num_parts", num_parts)
-        check_positive_int("filters", filters)
+        num_parts = as_int("num_parts", num_parts)
+        filters = as_int("filters", filters)
         check_anchors(cells, scales, ratios)
-        check_in_range("iou_threshold", iou_threshold, 0.0, 1.0)
+        iou_threshold = as_number("iou_threshold", iou_threshold, 0.0, 1.0)
         self.num_parts = num_parts
         self.filters = filters
-        self.cells = cells
-        self.scales = tuple(scales)
-        self.ratios = tuple(ratios)
+        self.cells = as_plain(cells)
+        self.scales = as_plain(tuple(scales))
+        self.ratios = as_plain(tuple(ratios))
         self.iou_threshold = iou_threshold
         self.hold_features = hold_features
 
@@ -226,7 +227,7 @@ class SaliencyPartProposals(keras.layers.Layer):
         deltas = bounded_deltas(deltas, self.cells)
         boxes = decode_boxes(deltas, ops.concatenate(anchors, axis=0))
         scores = ops.concatenate(scores, axis=1)
-        return boxes, ops.cast(scores, "float32")
+        return ops.cast(boxes, "float32"), ops.cast(scores, "float32")
 
     def _on_foreground(self, heatmap, sizes):
         """Tells which anchors have their centre on the foreground, (b, n)."""

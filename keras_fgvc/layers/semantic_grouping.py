@@ -1,9 +1,10 @@
 import keras
 from keras import ops
 
-from keras_fgvc._checks import check_in_range, check_positive_int, check_rank
+from keras_fgvc._checks import as_int, as_number, check_rank
 from keras_fgvc._replicas import must_synchronize
 from keras_fgvc.losses import channel_grouping
+from keras_fgvc.ops._precision import wide_dtype
 from keras_fgvc.ops.group_bilinear import check_groups
 
 
@@ -72,11 +73,13 @@ class SemanticGrouping(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("groups", groups)
+        groups = as_int("groups", groups)
         if filters is not None:
-            check_positive_int("filters", filters)
+            filters = as_int("filters", filters)
             check_groups(groups, filters)
-        check_in_range("grouping_weight", grouping_weight, 0.0, float("inf"))
+        grouping_weight = as_number(
+            "grouping_weight", grouping_weight, 0.0, float("inf")
+        )
         self.groups = groups
         self.filters = filters
         self.grouping_weight = grouping_weight
@@ -123,7 +126,8 @@ class SemanticGrouping(keras.layers.Layer):
         grouped = keras.KerasTensor(shape, self.compute_dtype)
         if not return_loss:
             return grouped
-        return grouped, keras.KerasTensor(shape[:1], "float32")
+        dtype = wide_dtype(self.compute_dtype)
+        return grouped, keras.KerasTensor(shape[:1], dtype)
 
     def get_config(self):
         return {

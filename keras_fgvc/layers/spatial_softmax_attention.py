@@ -2,13 +2,14 @@ import keras
 from keras import ops
 
 from keras_fgvc._checks import (
+    as_int,
+    as_number,
     check_choice,
-    check_in_range,
-    check_positive_int,
     check_rank,
 )
 from keras_fgvc.losses import mask_diversity
 from keras_fgvc.ops import bilinear_attention_pool, spatial_softmax
+from keras_fgvc.ops._precision import at_least_float32, wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -86,10 +87,12 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_int("num_heads", num_heads)
-        check_positive_int("kernel_size", kernel_size)
+        num_heads = as_int("num_heads", num_heads)
+        kernel_size = as_int("kernel_size", kernel_size)
         check_choice("mask", mask, ("softmax", "sigmoid"))
-        check_in_range("diversity_weight", diversity_weight, 0.0, float("inf"))
+        diversity_weight = as_number(
+            "diversity_weight", diversity_weight, 0.0, float("inf")
+        )
         self.num_heads = num_heads
         self.kernel_size = kernel_size
         self.mask = mask
@@ -121,7 +124,7 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
             # The pooling averages: undo its division by the places.
             weights = masks * ops.cast(height * width, masks.dtype)
         else:
-            masks = weights = ops.sigmoid(ops.cast(scores, "float32"))
+            masks = weights = ops.sigmoid(at_least_float32(scores))
         if training and self.diversity_weight and self.num_heads > 1:
             self.add_loss(
                 self.diversity_weight * ops.mean(mask_diversity(masks))
@@ -139,7 +142,8 @@ class SpatialSoftmaxAttention(keras.layers.Layer):
         if not return_masks:
             return attended
         masks = (*features.shape[:3], self.num_heads)
-        return attended, keras.KerasTensor(masks, "float32")
+        dtype = wide_dtype(self.compute_dtype)
+        return attended, keras.KerasTensor(masks, dtype)
 
     def get_config(self):
         return {

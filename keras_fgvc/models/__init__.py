@@ -9,6 +9,7 @@ from keras_fgvc.models.fcan import FCAN
 from keras_fgvc.models.painless_attention import PainlessAttention
 from keras_fgvc.models.phases import Phase
 from keras_fgvc.models.registry import register_method
+from keras_fgvc.models.with_losses import with_losses
 
 __all__ = [
     "DAF",
@@ -20,4 +21,5 @@ __all__ = [
     "PainlessAttention",
     "Phase",
     "register_method",
+    "with_losses",
 ]

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_fgvc.models._saved_arguments import refuse_legacy_format
 from keras_fgvc.models.declaration import (
     declare_outputs,
     from_config,
@@ -23,6 +24,7 @@ class DeclaredModel(keras.Model):
         return declare_outputs(self, meanings)
 
     def get_config(self):
+        refuse_legacy_format(self)
         return {
             **super().get_config(),
             "num_classes": self.num_classes,

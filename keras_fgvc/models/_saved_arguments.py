@@ -8,25 +8,42 @@ and nowhere else. `get_config` reads the attributes again.
 
 import functools
 import inspect
+import os
+import warnings
 
 import keras
 
+from keras_fgvc._checks import as_plain
 from keras_fgvc._renamed import warn_of_name
 from keras_fgvc.backbones.weights import left_out
+from keras_fgvc.models._changed_layers import (
+    change_again,
+    changes,
+    config_of_model,
+    configs_of_layers,
+    holds_layers,
+    with_trainable,
+)
 
 # `num_classes` the base keeps. A saved file brings its own weights: the file
 # that they once came from may be gone when it is loaded.
 NOT_KEPT = ("num_classes", "weights")
 # Arguments of `keras.Model`, which the base writes by itself.
 OF_KERAS = ("name", "dtype", "trainable")
+CHANGES = "changed_layers"  # key of the config
 
 
-def keeps_arguments(init):
+def keeps_arguments(init, owner):
     """Wraps a constructor: its arguments become attributes and the config.
 
     Of a class and its parents, the outermost constructor's arguments are the
-    config, and those that it passes on by `**kwargs`. After it the model is
-    ready for its first phase.
+    config, and those that it passes on by `*args` and `**kwargs`. Numbers of
+    NumPy become Python's. After the constructor the model is ready for its
+    first phase.
+
+    Args:
+        init: The constructor.
+        owner: The class that defines it.
     """
     signature = inspect.signature(init)
 
@@ -39,15 +56,18 @@ def keeps_arguments(init):
             init(self, *args, **kwargs)  # raises it with the class's name
             raise
         bound.apply_defaults()
+        given = list(bound.arguments.items())[1:]  # all but the model
+        bound.arguments.update(as_plain(dict(given)))
         arguments, passed_on = _split(bound)
         is_outermost = "_argument_names" not in vars(self)
         if is_outermost:
-            names = (*arguments, *passed_on)
+            names = (*arguments, *passed_on, *_positional(bound, owner))
             object.__setattr__(self, "_argument_names", names)
         for name, value in arguments.items():
             _keep(self, name, value)
-        init(self, *args, **kwargs)
+        init(*bound.args, **bound.kwargs)
         if is_outermost:
+            object.__setattr__(self, "_as_built", _AsBuilt(self))
             self._enter_first_phase()
 
     # Keras asks for the signature without looking behind wrappers.
@@ -55,24 +75,48 @@ def keeps_arguments(init):
     return wrapper
 
 
-class SavedArguments:
+class SavedArguments(keras.Model):
     """Makes a model with a graph of its own savable by its arguments."""
+
+    _is_saved = True
+
+    def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls._is_saved = keep_arguments
+            if keep_arguments:
+                cls.__init__ = keeps_arguments(cls.__init__, cls)
 
     def get_config(self):
         # Not super().get_config(): it would list the graph's layers, which
         # the constructor builds again.
+        refuse_legacy_format(self)
+        if not self._is_saved and type(self).get_config is _GET_CONFIG:
+            raise NotImplementedError(
+                f"{type(self).__name__} was declared with "
+                "keep_arguments=False, so that a file could not hold its "
+                "arguments. Leave keep_arguments out, or define `get_config`, "
+                "to save the model."
+            )
+        built = getattr(self, "_as_built", None) or _AsBuilt(self)
         config = {
             "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "dtype": keras.saving.serialize_keras_object(built.policy),
             "num_classes": self.num_classes,
             "stage": self.stage,
             "loss_weights": dict(self.loss_weights),
         }
-        for name in getattr(self, "_argument_names", ()):
+        for name in _names(self):
             value = getattr(self, name)
             if isinstance(value, keras.Model):
                 value = keras.saving.serialize_keras_object(value)
+                value = with_trainable(built.models.get(name) or value, value)
+            elif holds_layers(value):
+                value = keras.saving.serialize_keras_object(value)
             config[name] = value
+        changed = changes(self, built.layers)
+        if changed:
+            config[CHANGES] = changed
         return config
 
     @classmethod
@@ -84,14 +128,15 @@ class SavedArguments:
         config = cls._with_new_names(dict(config))
         stage = config.pop("stage")
         loss_weights = config.pop("loss_weights", None)
+        changed = config.pop(CHANGES, {})
         policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
-        if isinstance(config.get("backbone"), dict):
-            config["backbone"] = keras.saving.deserialize_keras_object(
-                config["backbone"], custom_objects=custom_objects
-            )
         for name, value in config.items():
             if isinstance(value, list):  # JSON has no tuples
                 config[name] = tuple(value)
+            elif isinstance(value, dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    value, custom_objects=custom_objects
+                )
         config.pop("weights", None)  # never saved, and so never obeyed
         if _takes(cls, "weights"):
             config["weights"] = None  # they follow: load no others before
@@ -102,10 +147,36 @@ class SavedArguments:
                 model = cls(**config)
         finally:
             keras.config.set_dtype_policy(current)
+        change_again(model, changed)
         model._enter(stage)
         if loss_weights is not None:  # files from before 0.8 have none
             model.loss_weights = dict(loss_weights)
         return model
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves as `keras.Model.save` does, in the `.keras` format only.
+
+        Raises:
+            ValueError: If `filepath` ends in `.h5` or `.hdf5`, or a layer was
+                changed after construction in a way that no file can hold.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise legacy_error(self, filepath)
+        return super().save(filepath, *args, **kwargs)
+
+    def _run_through_graph(self, inputs, *args, **kwargs):
+        # `keras.models.clone_model` has no hook of its own.
+        caller = getattr(kwargs.get("operation_fn"), "__module__", "")
+        if caller.endswith("models.cloning"):
+            name = type(self).__name__
+            warnings.warn(
+                "`keras.models.clone_model` copies the layers alone: the copy "
+                f"is a plain functional model without the losses of {name}. "
+                "For a model of the same class take copy.deepcopy(model), or "
+                f"{name}.from_config(model.get_config()) and `set_weights`.",
+                stacklevel=4,
+            )
+        return super()._run_through_graph(inputs, *args, **kwargs)
 
     @classmethod
     def _with_new_names(cls, config: dict) -> dict:
@@ -118,6 +189,48 @@ class SavedArguments:
             Dict of the same values by the names of this version.
         """
         return config
+
+
+class _AsBuilt:
+    """A model as its constructor left it, to see later what has changed."""
+
+    def __init__(self, model):
+        self.policy = model.dtype_policy
+        self.layers = configs_of_layers(model)
+        arguments = {n: getattr(model, n) for n in _names(model)}
+        self.models = {
+            name: config_of_model(value)
+            for name, value in arguments.items()
+            if isinstance(value, keras.Model)
+        }
+
+
+_GET_CONFIG = SavedArguments.get_config
+
+
+def _names(model):
+    return getattr(model, "_argument_names", ())
+
+
+def refuse_legacy_format(model) -> None:
+    """Raises while Keras writes or reads a legacy HDF5 file.
+
+    Keras tells nobody which format it writes, except by the configs of its own
+    models: those of a legacy file do not say where a class is defined.
+    """
+    probe = keras.Sequential([keras.layers.Flatten()]).get_config()
+    if any("module" not in layer for layer in probe["layers"]):
+        raise legacy_error(model, "a legacy HDF5 file")
+
+
+def legacy_error(model, target) -> ValueError:
+    """Returns the error of a model that is saved as a legacy HDF5 file."""
+    return ValueError(
+        f"{type(model).__name__} can be saved as a .keras file only, because "
+        "Keras could not load it from a legacy HDF5 file. Received: "
+        f"{os.fspath(target)}. Give a path that ends in .keras, or save the "
+        "weights alone with `save_weights` to a path that ends in .weights.h5."
+    )
 
 
 def _renamed(cls, kwargs):
@@ -144,6 +257,20 @@ def _split(bound):
         {n: v for n, v in values.items() if n not in left_out}
         for values in (arguments, passed_on)
     )
+
+
+def _positional(bound, owner):
+    """Names by which the parents of a class call what its `*args` holds."""
+    kinds = {p.kind: n for n, p in bound.signature.parameters.items()}
+    values = bound.arguments.get(kinds.get(inspect.Parameter.VAR_POSITIONAL))
+    parent = next(c for c in owner.__mro__[1:] if "__init__" in vars(c))
+    if not values:
+        return ()
+    try:
+        passed = inspect.signature(parent.__init__).bind_partial(None, *values)
+    except TypeError:  # the parent's constructor will tell
+        return ()
+    return (*_split(passed)[0], *_positional(passed, parent))
 
 
 def _keep(model, name, value):

@@ -11,7 +11,7 @@ from keras import ops
 from keras_fgvc._replicas import num_replicas, strategy_scope
 from keras_fgvc.models._gated import GatedModel
 from keras_fgvc.models._metrics import MetricList
-from keras_fgvc.models._saved_arguments import SavedArguments, keeps_arguments
+from keras_fgvc.models._saved_arguments import SavedArguments
 from keras_fgvc.models._targets import (
     assert_in_graph,
     labels_of,
@@ -46,7 +46,7 @@ class _Monitors:
         self.given = {}  # name of an argument of `compile` -> MetricList
 
 
-class FineGrainedModel(SavedArguments, GatedModel):
+class FineGrainedModel(SavedArguments, GatedModel, keep_arguments=False):
     """Base of all methods: a functional graph whose losses are its own.
 
     A subclass builds its graph, calls `super().__init__(inputs, outputs,
@@ -89,11 +89,6 @@ class FineGrainedModel(SavedArguments, GatedModel):
     """
 
     threshold_stage = None
-
-    def __init_subclass__(cls, *, keep_arguments: bool = True, **kwargs):
-        super().__init_subclass__(**kwargs)
-        if keep_arguments and "__init__" in vars(cls):
-            cls.__init__ = keeps_arguments(cls.__init__)
 
     def __init__(
         self,

@@ -4,11 +4,16 @@ import keras
 from keras import ops
 
 
+def wide_dtype(dtype) -> str:
+    """Returns "float64" for float64, "float32" for all other dtypes."""
+    is_float64 = keras.backend.standardize_dtype(dtype) == "float64"
+    return "float64" if is_float64 else "float32"
+
+
 def at_least_float32(x):
     """Casts half precision and integers to float32, keeps float64."""
     x = ops.convert_to_tensor(x)
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    return x if dtype in ("float32", "float64") else ops.cast(x, "float32")
+    return ops.cast(x, wide_dtype(x.dtype))
 
 
 def cast_back(result, source):

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_fgvc.ops._precision import at_least_float32
+
 
 def resize_maps(maps, height, width):
     """Bilinear resize (b, i, j) -> (b, h, w), pixel centres at half integers.
@@ -13,6 +15,17 @@ def resize_maps(maps, height, width):
     rows = _interpolation_matrix(rows, height, maps.dtype)  # (h, i)
     columns = _interpolation_matrix(columns, width, maps.dtype)  # (w, j)
     return ops.matmul(ops.matmul(rows, maps), ops.transpose(columns))
+
+
+def resize_channels(maps, height, width):
+    """Bilinear resize (b, i, j, c) -> (b, h, w, c), in float32 at least."""
+    _, rows, columns, channels = ops.shape(maps)
+    # Positions in half precision would miss the pixels of a large map.
+    folded = at_least_float32(ops.transpose(maps, (0, 3, 1, 2)))
+    folded = ops.reshape(folded, (-1, rows, columns))  # (b * c, i, j)
+    folded = resize_maps(folded, height, width)
+    resized = ops.reshape(folded, (-1, channels, height, width))
+    return ops.transpose(resized, (0, 2, 3, 1))
 
 
 def _interpolation_matrix(cells, size, dtype):

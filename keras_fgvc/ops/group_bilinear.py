@@ -75,8 +75,9 @@ def group_codes(groups, channels, base=1.5):
         code_g[2i + 1] = cos(g / base^(2i / s))
 
     Source: DBTNet, the group index of the group bilinear layer. The authors'
-    code tiles one table over the channels, so that the 32 groups of its last
-    layer share two codes; here each group has its own.
+    code adds a table that is tiled over the channels, 8 codes of 16 values in
+    its last layer of 32 groups of 64 channels, so that these groups share two
+    codes. Here each group has a code of its own, as long as the group.
 
     The codes of any two of 64 groups or fewer differ by at least 0.1 (root of
     the mean square) from 4 channels a group on, and by 0.5 from 16 on. Below
@@ -131,7 +132,10 @@ def interpolate_channels(features, channels):
     however short the result (no "antialias").
 
     Source: DBTNet's code, which brings the s^2 products of a group bilinear
-    layer back to the channels that came in.
+    layer back to the channels that came in by a bilinear image resize along
+    the channels, after a division by 32 and a tanh. The positions and weights
+    here are those of a resize with half-pixel centres; `GroupBilinear` divides
+    by the number of groups instead of 32.
 
     Args:
         features: Floating point tensor of shape `(..., old)`; all but the

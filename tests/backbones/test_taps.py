@@ -134,6 +134,7 @@ def test_a_small_fixed_size_taps_the_same_layers(size):
 
 
 @with_tensorflow
+@pytest.mark.filterwarnings("ignore:Backbone .* looks like a model")
 def test_own_model_of_a_known_family_has_the_familys_taps():
     own = keras.applications.DenseNet121(weights=None, include_top=False)
     assert tap_names(backbones.build(own, taps=(8,))) == ["pool3_relu"]

@@ -1,5 +1,6 @@
 """PyTorch's files: the same numbers as torch computes, and clear errors."""
 
+import json
 import sys
 
 import keras
@@ -129,7 +130,7 @@ def broken_tensors(torch, problem):
         kernel = tensors["layer1.0.conv2.weight"]
         tensors["layer1.0.conv2.weight"] = kernel[:5]
     elif problem == "wrapped":
-        tensors = {"state_dict": tensors, "epoch": 3}
+        tensors = {"optimizer": tensors, "epoch": 3}
     elif problem == "list":
         tensors = list(tensors)
     return tensors
@@ -181,3 +182,71 @@ def test_without_torch_the_message_has_the_remedy(
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"wide.pth'.*`pip install torch`"):
         backbones.build("wide_resnet50_2", weights=tmp_path / "wide.pth")
+
+
+def write_safetensors(path, tensors, dtype="F32"):
+    """The format by hand: length, JSON header, values."""
+    header, parts, place = {"__metadata__": {"format": "pt"}}, [], 0
+    for name, values in tensors.items():
+        array = np.asarray(values)
+        if dtype == "BF16" and array.dtype == "float32":
+            kind, array = "BF16", (array.view("uint32") >> 16).astype("uint16")
+        else:
+            kind = {"float32": "F32", "int64": "I64"}[str(array.dtype)]
+        parts.append(array.tobytes())
+        end = place + len(parts[-1])
+        header[name] = {
+            "dtype": kind,
+            "shape": array.shape,
+            "data_offsets": [place, end],
+        }
+        place = end
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + b"".join(parts)
+    path.write_bytes(content)
+
+
+WRAPPED = {
+    "state_dict": lambda tensors: {"state_dict": tensors, "epoch": 3},
+    "model": lambda tensors: {"model": tensors, "args": {"lr": 0.1}},
+    "model_state": lambda tensors: {"model_state": tensors},
+    "module": lambda tensors: {f"module.{k}": v for k, v in tensors.items()},
+    "compiled": lambda tensors: {
+        "model": {f"module._orig_mod.{k}": v for k, v in tensors.items()}
+    },
+    "lightning": lambda tensors: {
+        "state_dict": {
+            "loss.weight": tensors["bn1.weight"],
+            **{f"model.{k}": v for k, v in tensors.items()},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("kind", [*WRAPPED, "safetensors", "BF16"])
+def test_checkpoints_as_people_have_them(kind, tmp_path):
+    torch = pytest.importorskip("torch")
+    model = backbones.wide_resnet(**SMALL)
+    tensors = torch_tensors(model, torch)
+    if kind in WRAPPED:
+        path = tmp_path / "model.pth"
+        torch.save(WRAPPED[kind](tensors), path)
+    else:
+        path = tmp_path / "model.safetensors"
+        numbers = {name: value.numpy() for name, value in tensors.items()}
+        write_safetensors(path, numbers, kind)
+    torch_weights.load(model, str(path), "wide_resnet50_2")
+    found = keras.ops.convert_to_numpy(model.get_layer("bn1").gamma)
+    expected = tensors["bn1.weight"].numpy()
+    rtol = 1e-2 if kind == "BF16" else 1e-6
+    np.testing.assert_allclose(found, expected, rtol=rtol)
+
+
+def test_a_damaged_safetensors_file_is_told(tmp_path):
+    model = backbones.wide_resnet(**SMALL)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    for content in (b"", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 40):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"PyTorch state dict"):
+            torch_weights.load(model, str(path), "wide_resnet50_2")

@@ -102,3 +102,22 @@ def test_wrong_arguments():
         BilinearAttentionPooling()([FEATURES, ATTENTION[..., 0]])
     with pytest.raises(ValueError, match="height and width of `features`"):
         BilinearAttentionPooling()([FEATURES, ATTENTION[:, :2]])
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_maps_of_another_size_are_resized_on_request(pooling):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2, 6, 10, 3)).astype("float32")
+    small = rng.uniform(size=(2, 3, 5, 4)).astype("float32")
+    large = keras.ops.image.resize(small, (6, 10))
+    layer = BilinearAttentionPooling(pooling=pooling, resize=True)
+    found = keras.ops.convert_to_numpy(layer([features, small]))
+    same = BilinearAttentionPooling(pooling=pooling)([features, large])
+    np.testing.assert_allclose(
+        found, keras.ops.convert_to_numpy(same), rtol=1e-5, atol=1e-6
+    )
+    image = keras.Input((None, None, 3))
+    maps = keras.Input((None, None, 4))
+    assert layer([image, maps]).shape == (None, 4, 3)
+    with pytest.raises(ValueError, match="must have the height and width"):
+        BilinearAttentionPooling()([features, small])

@@ -1,10 +1,13 @@
 """Every public layer against the contract; a layer without a case fails."""
 
+import dataclasses
+import inspect
+
 import keras
 import pytest
 
 from keras_fgvc import layers
-from tests.contract import Case, check_layer
+from tests.contract import POLICIES, Case, check_dtypes, check_layer
 
 
 def features(rng):
@@ -115,7 +118,7 @@ CASES = {
     ),
     "BilinearAttentionPooling": Case(
         layers.BilinearAttentionPooling,
-        {"pooling": "max", "normalize": True},
+        {"pooling": "max", "normalize": True, "resize": True},
         features_and_attention,
         takes_list=True,
     ),
@@ -136,6 +139,7 @@ CASES = {
         },
         features,
         trains=("kernel", "bias"),
+        switches=("return_masks",),
     ),
     "GatedOutputHeads": Case(
         layers.GatedOutputHeads,
@@ -155,6 +159,7 @@ CASES = {
             "network_gate",
         ),
         dtype_kept=False,
+        switches=("return_gates",),
     ),
     "AttentionUpsampler": Case(
         layers.AttentionUpsampler,
@@ -182,6 +187,7 @@ CASES = {
         # The first step finds zeros behind the hidden maps.
         trains=("mask_kernel", "mask_bias"),
         takes_list=True,
+        switches=("return_mask",),
     ),
     "ClassScoreFusion": Case(
         layers.ClassScoreFusion,
@@ -212,6 +218,7 @@ CASES = {
         trains=("kernel", "bias"),
         takes_list=True,
         dtype_kept=False,
+        switches=("return_candidates",),
     ),
     "LocalizationModule": Case(
         layers.LocalizationModule,
@@ -235,6 +242,7 @@ CASES = {
         {"groups": 2, "filters": 4, "grouping_weight": 0.5},
         features,
         trains=("kernel", *NORMALIZED),
+        switches=("return_loss",),
     ),
     "DeepBilinearTransformation": Case(
         layers.DeepBilinearTransformation,
@@ -242,6 +250,7 @@ CASES = {
         features,
         # The grouping's gamma waits: its loss does not see how long maps are.
         trains=("kernel", "residual/gamma", *NORMALIZED[1:]),
+        switches=("return_loss",),
     ),
 }
 
@@ -253,3 +262,18 @@ def test_every_layer_has_a_case():
 @pytest.mark.parametrize("name", layers.__all__)
 def test_contract(name, tmp_path):
     check_layer(CASES[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", layers.__all__)
+def test_dtypes_with_the_defaults(name):
+    """The contract's arguments are not the defaults: those decide too."""
+    case = CASES[name]
+    parameters = inspect.signature(case.layer).parameters
+    needed = {
+        key: value
+        for key, value in case.arguments.items()
+        if parameters[key].default is inspect.Parameter.empty
+        or key in ("groups", "filters")
+    }
+    for policy in POLICIES:
+        check_dtypes(dataclasses.replace(case, arguments=needed), policy)

@@ -11,7 +11,9 @@ IMAGES = IMAGES.astype("float32")
 
 
 def test_boxes_follow_the_heatmap():
-    layer = LocalizationModule((5, 4), threshold=0.95, enabled=True)
+    layer = LocalizationModule(
+        (5, 4), threshold=0.95, min_size=0.02, enabled=True
+    )
     heatmap, boxes = layer(IMAGES)
     assert heatmap.shape == (2, 5, 4)
     expected = heatmap_to_box(minmax_normalize(heatmap), 0.95, layer.min_size)
@@ -20,7 +22,7 @@ def test_boxes_follow_the_heatmap():
 
 
 def test_whole_image_until_enabled():
-    layer = LocalizationModule((5, 4), threshold=0.95)
+    layer = LocalizationModule((5, 4), threshold=0.95, min_size=0.02)
     _, boxes = layer(IMAGES)
     np.testing.assert_array_equal(to_numpy(boxes), [[[0, 0, 1, 1]]] * 2)
     layer.enable()
@@ -45,6 +47,20 @@ def test_min_size_gives_the_whole_image():
     np.testing.assert_array_equal(boxes, [[[0, 0, 1, 1]]] * 2)
 
 
+@pytest.mark.parametrize(("size", "acts"), [(14, True), (70, False)])
+def test_min_size_in_pixels_is_of_the_image_that_comes(size, acts):
+    layer = LocalizationModule((7, 7), threshold=1.0, min_size=10)
+    layer.enable()
+    image = np.zeros((1, size, size, 3), "float32")
+    image[:, size // 2 :, size // 2 :] = 255.0
+    heatmap, boxes = layer(image)
+    boxes = to_numpy(boxes[:, 0])
+    tight = to_numpy(heatmap_to_box(minmax_normalize(heatmap), 1.0))
+    sides = size * (tight[:, 2:] - tight[:, :2])
+    assert (sides.min() < 9.9) == acts  # one cell is 2 pixels, or 10
+    np.testing.assert_allclose(boxes, [[0, 0, 1, 1]] if acts else tight)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_any_stem_of_stride_4(padding):
     """A stem that does not pad leaves fewer cells; the size is the same."""
@@ -63,7 +79,7 @@ def test_any_stem_of_stride_4(padding):
 
 def test_paper_size():
     """64x64 pixels make a 16x16 map, and that one of 14x14."""
-    assert LocalizationModule()._working_size == (64, 64)
+    assert LocalizationModule().working_size == (64, 64)
 
 
 def test_unknown_height_and_width():

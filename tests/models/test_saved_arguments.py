@@ -196,3 +196,79 @@ def test_no_config_makes_loading_open_another_file(
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(OSError, match="opened"):  # the switch is off again
         Baseline("mobilenet_v2", 2, weights="/etc/passwd")
+
+
+class Passing(Baseline):
+    """Passes on what it does not know, by position."""
+
+    def __init__(self, *args, alpha=0.1, layer=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.alpha = alpha
+
+
+def test_arguments_that_are_passed_on_by_position_are_kept(tmp_path):
+    dense = keras.layers.Dense(5, activation="relu")
+    model = Passing(
+        tiny.backbone(), np.int64(3), pooling="max", tap=8, alpha=0.5
+    )
+    model.layer = dense
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert (loaded.alpha, loaded.pooling) == (0.5, "max")
+    assert isinstance(loaded.layer, keras.layers.Dense)
+    assert loaded.layer.units == 5
+
+
+class Forgetful(Baseline, keep_arguments=False):
+    """Has an argument that no file would hold."""
+
+    def __init__(self, *args, alpha=0.1, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.alpha = alpha
+
+
+def test_a_model_that_keeps_no_arguments_is_not_saved(tmp_path):
+    model = Forgetful(tiny.backbone(), 3, tap=8, alpha=0.5)
+    with pytest.raises(NotImplementedError, match="keep_arguments=False, so"):
+        model.save(tmp_path / "model.keras")
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    model = models.ELoPE(
+        tiny.backbone(),
+        np.uint8(3),
+        image_size=np.int64(32),
+        k=np.int32(2),
+        embedding_dim=np.int16(6),
+        threshold=np.float32(0.5),
+        tap=np.int64(8),
+    )
+    config = model.get_config()
+    for name in ("num_classes", "image_size", "k", "tap"):
+        assert type(config[name]) is int, name
+    assert type(config["threshold"]) is float
+    config.pop("backbone")
+    json.dumps(config)
+
+
+@pytest.mark.parametrize("ending", ["h5", "hdf5"])
+def test_a_legacy_file_is_refused_before_it_is_written(ending, tmp_path):
+    model = Baseline(tiny.backbone(), 3, tap=8)
+    path = tmp_path / f"model.{ending}"
+    with pytest.raises(ValueError, match=r"as a \.keras file only.*model\.h"):
+        model.save(path)
+    assert not path.exists()
+    image = keras.Input((32, 32, 3))
+    around = keras.Model(image, model(image))
+    for each in (model, around):
+        with pytest.raises(ValueError, match=r"a path that ends in \.keras"):
+            keras.saving.save_model(each, path)
+
+
+def test_clone_model_says_that_it_leaves_the_losses(recwarn):
+    model = Baseline(tiny.backbone(), 3, tap=8)
+    with pytest.warns(UserWarning, match=r"without the losses of Baseline"):
+        copied = keras.models.clone_model(model)
+    assert type(copied) is not Baseline
+    keras.models.clone_model(tiny.backbone())  # no word about others'
+    assert not recwarn.list

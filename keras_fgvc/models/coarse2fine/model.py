@@ -32,6 +32,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import AttentionCenterLoss
 from keras_fgvc.models._classification import (
     check_model_arguments,
@@ -163,6 +164,7 @@ class Coarse2Fine(FineGrainedModel):
             output_stride=output_stride,
             name="features",
         )
+        check_takes(features, image_size, "image_size")
         image, square = graph.inputs(image_size)
         look = graph.Look(
             features,

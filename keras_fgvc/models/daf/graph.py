@@ -17,6 +17,7 @@ from keras_fgvc.layers import (
 from keras_fgvc.models._declared import DeclaredModel
 from keras_fgvc.models.outputs import MapOf, Members, PartBoxes
 from keras_fgvc.ops import saliency_map
+from keras_fgvc.ops._precision import wide_dtype
 
 
 class GuidedImage(keras.layers.Layer):
@@ -90,6 +91,11 @@ class Hint(keras.layers.Layer):
 
     def compute_output_shape(self, student_shape, teacher_shape):
         return (student_shape[0],)
+
+    def compute_output_spec(self, student, teacher):
+        # `losses.hint` computes in float32 at least.
+        dtype = wide_dtype(self.compute_dtype)
+        return keras.KerasTensor(student.shape[:1], dtype)
 
 
 def head(num_classes, name):

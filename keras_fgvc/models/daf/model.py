@@ -35,6 +35,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import ProposalViews
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
@@ -167,6 +168,7 @@ class DAF(FineGrainedModel):
             output_stride=output_stride,
             name="features",
         )
+        check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         square = keras.layers.Resizing(
             image_size, image_size, dtype="float32", name="square"
@@ -210,6 +212,8 @@ class DAF(FineGrainedModel):
             dtype="float32",
             name="views",
         )
+        side = (None, image_size, image_size, 3)
+        self.views.build([side, (None, num_parts, 4)])
 
     def phases(self):
         """See `FineGrainedModel.phases`."""

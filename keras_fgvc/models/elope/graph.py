@@ -4,6 +4,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._replicas import must_synchronize
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import (
     GlobalKMaxPooling,
     LocalizationModule,
@@ -14,9 +15,22 @@ from keras_fgvc.models.outputs import Embedding, MapOf, ObjectBox
 STEM_TAP = 4
 
 
-def make_localizer(features, threshold):
+def make_localizer(features, threshold, min_size):
     stem = backbones.clone_stem(features, STEM_TAP)
-    return LocalizationModule(threshold=threshold, stem=stem, name="localizer")
+    localizer = LocalizationModule(
+        threshold=threshold, min_size=min_size, stem=stem, name="localizer"
+    )
+    try:
+        check_takes(stem, localizer.working_size[0], "image_size")
+    except ValueError as error:
+        raise ValueError(
+            "ELoPE's localiser looks at images of "
+            f"{localizer.working_size[0]} pixels with the first layers of the "
+            f"backbone, which take no other size than {stem.inputs[0].shape[1]}"
+            ". Build the backbone with input_shape=(None, None, 3), or give "
+            "localize=False."
+        ) from error
+    return localizer
 
 
 def localize(localizer, image):

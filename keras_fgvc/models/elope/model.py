@@ -29,6 +29,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import ClassMeanEmbeddingLoss
 from keras_fgvc.losses import heatmap_regression
 from keras_fgvc.models._classification import (
@@ -78,6 +79,8 @@ class ELoPE(FineGrainedModel):
         threshold: Share of the heat map's range (tau) from which a cell
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
+        min_size: Smallest side of a box, see `LocalizationModule`. Defaults
+            to 10 pixels.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
@@ -126,6 +129,7 @@ class ELoPE(FineGrainedModel):
         renormalize: bool = False,
         localize: bool = True,
         threshold: float = 0.3,
+        min_size: float = 10.0,
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
@@ -148,9 +152,10 @@ class ELoPE(FineGrainedModel):
             output_stride=output_stride,
             name="features",
         )
+        check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         localizer = (
-            elope_graph.make_localizer(features, threshold)
+            elope_graph.make_localizer(features, threshold, min_size)
             if localize
             else None
         )
@@ -181,6 +186,12 @@ class ELoPE(FineGrainedModel):
             name="embedding_loss",
         )
         self.embedding_loss.build((None, embedding_dim))
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Files from before 0.9 have no `min_size`: a share that never acts."""
+        config = {"min_size": 10 / 448, **config}
+        return super().from_config(config, custom_objects)
 
     def phases(self):
         """See `FineGrainedModel.phases`."""

@@ -55,7 +55,10 @@ RECIPES = (
         ),
     ),
     # What rwth-i6/fgvc does otherwise: means go back to the unit sphere, the
-    # weighted fine-tune is longer and starts faster.
+    # weighted fine-tune is longer and starts faster. Not done as there: its
+    # losses see means of unit length and draw up to 256 pairs of images closer
+    # than the margin, divided by min(256, B (B - 1)); its classifier of crops
+    # starts again from ImageNet's weights, here from the one of whole images.
     Recipe(
         name="elope-official",
         method="ELoPE",

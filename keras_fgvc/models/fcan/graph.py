@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_positive_int
+from keras_fgvc.backbones.own_models import check_takes
 from keras_fgvc.layers import PartCrop
 from keras_fgvc.models.outputs import MapsOf, Members, PartBoxes
 from keras_fgvc.ops import (
@@ -131,6 +132,7 @@ def view_name(view):
 
 def map_size(features, image_size):
     """Height and width of the map of a square image."""
+    check_takes(features, image_size, "image_size")
     shape = features.compute_output_shape((None, image_size, image_size, 3))
     return tuple(shape[1:3])
 
@@ -186,6 +188,7 @@ def make_classifiers(whole, num_classes, size, num_parts):
         size: Side of what each sees.
         num_parts: Number of parts.
     """
+    check_takes(whole, size, "crop_size")
     backbones_of_views = [whole]
     for part in range(num_parts):
         name = f"{view_name(1 + part)}_features"

@@ -239,6 +239,13 @@ class FCAN(FineGrainedModel):
         return config
 
     def loss_terms(self, labels, outputs, training):
+        if training and self.stage == "localizer":
+            raise ValueError(
+                "The stage 'localizer' of FCAN trains on feature maps, which "
+                "the model itself does not take: train it with "
+                "`keras_fgvc.training.fit`, or call begin_stage('whole') or "
+                "begin_stage('parts') before `fit`."
+            )
         return {
             "cross_entropy": tasks.sum_over_views(
                 labels, outputs["view_logits"]

@@ -137,7 +137,7 @@ def test_switched_off_equals_no_localizer():
 @pytest.mark.compiled
 def test_boxes_are_those_of_the_heatmap_and_crop_the_image():
     images, _ = tiny.images_and_labels(size=41)
-    model = make(threshold=0.6)
+    model = make(threshold=0.6, min_size=0.02)
     whole = model.predict(images, verbose=0)
     np.testing.assert_array_equal(whole["boxes"][:, 0], [[0, 0, 1, 1]] * 6)
     model.localizer.enable()

@@ -289,3 +289,13 @@ def test_mixed_precision():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
+
+
+def test_the_localizers_stage_says_how_it_trains():
+    images, labels = tiny.images_and_labels(size=40)
+    model = make()
+    model.begin_stage("localizer")
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"keras_fgvc\.training\.fit"):
+        model.fit(images, labels, verbose=0)
+    assert np.isfinite(model.evaluate(images, labels, verbose=0)).all()
