@@ -8,12 +8,12 @@ test accuracy with average pooling and with the mean of the 4 largest values:
 81.2 % and 92.5 % on 1,000 images (seed 0), in under a minute on two CPU cores.
 """
 
-import keras
-from absl import app, flags
-
 from keras_fgvc.data import cluttered_digits
 from keras_fgvc.layers import GlobalKMaxPooling
 from keras_fgvc.training import make_strategy
+
+import keras
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_train", 4000, "Training images.")
