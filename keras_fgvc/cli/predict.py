@@ -7,9 +7,12 @@ EXAMPLE = """  keras-fgvc predict --workdir runs/birds photographs/ one.jpg
   find . -name '*.jpg' | keras-fgvc predict --workdir runs/birds \\
       --json - > predictions.jsonl
 
-One line per image, in the order given. A file that cannot be read is
-named on standard error, and the exit code is then 1. Boxes are
-[y_min, x_min, y_max, x_max] from 0 to 1 of the image."""
+Images come in the order given. A file that cannot be read is named on
+standard error, and the exit code is then 1. Boxes are
+[y_min, x_min, y_max, x_max] from 0 to 1 of the image. With --json a line
+has the keys of examples/serve_client.py: path, top_classes,
+top_probabilities, the boxes that the model finds, and error, which is
+empty for an image that was read."""
 
 
 def add_options(add):
@@ -35,6 +38,7 @@ def add_options(add):
 
 def run(options) -> int:
     """Prints a table or JSON lines; 1 if an image could not be read."""
+    from keras_fgvc.cli.answer_table import AnswerTable
     from keras_fgvc.cli.image_names import read_names
     from keras_fgvc.cli.messages import complain
     from keras_fgvc.cli.predictors import open_predictor
@@ -42,15 +46,17 @@ def run(options) -> int:
 
     paths = find_images(read_names(options.images))
     predictor = open_predictor(options)
-    row = _as_json if options.json else _Table(paths, predictor)
+    row = _as_json
+    if not options.json:
+        names, box = predictor.class_names, predictor.object_box
+        row = AnswerTable(paths, names, options.top, box)
     failed = 0
     for answer in predictor.answers(paths, options.top, options.batch_size):
-        if "error" in answer:
+        if answer["error"]:
             failed += 1
             complain(f"{answer['path']} {answer['error']}")
-        line = row(answer)
-        if line:
-            print(line, flush=True)
+        if options.json or not answer["error"]:
+            print(row(answer), flush=True)
     if failed:
         complain(f"{failed} of {len(paths)} images could not be used.")
     return 1 if failed else 0
@@ -58,26 +64,3 @@ def run(options) -> int:
 
 def _as_json(answer):
     return json.dumps(answer, ensure_ascii=False)
-
-
-class _Table:
-    """Rows of path, classes and the object's box, under one another."""
-
-    def __init__(self, paths, predictor):
-        self.path_width = max((len(path) for path in paths), default=0)
-        self.name_width = max(len(name) for name in predictor.class_names)
-        self.object_box = predictor.object_box
-
-    def __call__(self, answer):
-        """Returns a row; None for an image whose error was already printed."""
-        if "error" in answer:
-            return None
-        cells = [f"{answer['path']:<{self.path_width}}"]
-        for each in answer["top"]:
-            share = f"{100 * each['probability']:5.1f} %"
-            cells.append(f"{each['class']:<{self.name_width}} {share}")
-        if self.object_box is not None:
-            (sides,) = answer[self.object_box]
-            box = " ".join(f"{side:.2f}" for side in sides)
-            cells.append(f"box {box}")
-        return "  ".join(cells)

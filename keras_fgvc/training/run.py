@@ -105,10 +105,13 @@ class Run(SavedRun):
             unfinished: See `load_model`.
 
         Returns:
-            One dict per image, in the order of `paths`: `"path"`, `"top"`, a
-            list of `{"class", "probability"}`, and under its name each output
-            that the model declares as `ObjectBox` or `PartBoxes`; for a file
-            that cannot be read `"path"` and `"error"`.
+            One dict per image, in the order of `paths`, with the keys of an
+            export's answers: `"path"`, `"top_classes"` and
+            `"top_probabilities"`, the best first, under its name each output
+            that the model declares as `ObjectBox` or `PartBoxes`, and
+            `"error"`, which is empty; for a file that cannot be read
+            `"path"` and `"error"`. `"top"`, a list of `{"class",
+            "probability"}`, is kept until 1.0.
         """
         answers = self.predictor(unfinished=unfinished).answers(
             find_images(paths), num_top, batch_size
