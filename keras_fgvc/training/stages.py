@@ -28,6 +28,7 @@ from keras_fgvc.training.folders import (
     stage_folders,
 )
 from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.progress import TimeLeft, figures_of
 from keras_fgvc.training.seeds import EpochSeeds
 from keras_fgvc.training.strategies import Workers
 from keras_fgvc.training.tuning import (
@@ -162,7 +163,7 @@ class _StageRun:
             data = self._prepare(data)
             steps = self._steps_per_epoch(data)
             optimizer = make_optimizer(self.stage, steps, self.whole)
-            self.model.compile(optimizer, metrics=["accuracy"])
+            self.model.compile(optimizer, metrics=figures_of(self))
             optimizer.build(self.model.trainable_variables)
             start = self._restore()
         self.workers.wait()  # the chief changes what the others read
@@ -273,6 +274,7 @@ class _StageRun:
         values = [row[self.stage.monitor] for row in read_log(log)]
         callbacks = [
             EpochSeeds(seed),
+            TimeLeft(self.stage),
             # The log before the checkpoint: it never lacks a finished epoch.
             keras.callbacks.CSVLogger(log, append=log.exists()),
             Checkpoint(self.folder, self.stage.monitor, values, self.whole),
