@@ -184,8 +184,8 @@ def _train(model, recipe, images, options, is_chief):
 
 def _note_command(options):
     """Writes what made the run, for its report."""
-    from keras_fgvc import __version__
     from keras_fgvc._files import move_into_place
+    from keras_fgvc._version import __version__
     from keras_fgvc.training.reporting import MADE_BY
 
     made_by = {
