@@ -19,6 +19,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo test test-all test-serving lint docs clean
 
+demo: export KERAS_FGVC_QUIET = 1
 demo: $(VENV)/demo.done
 	$(BIN)/python examples/quickstart.py
 

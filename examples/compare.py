@@ -22,11 +22,11 @@ import json
 import pathlib
 import sys
 
-import keras
-from absl import app, flags
+from keras_fgvc import evaluation, visualization
 from trained_runs import make_rows, read_entry
 
-from keras_fgvc import evaluation, visualization
+import keras
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("baseline", None, "Name of a row; default Baseline.")

@@ -8,9 +8,9 @@ heatmap=false,teacher=false or teacher=false or distill=false, or none.
 
 import sys
 
-import numpy as np
-
 from keras_fgvc import data, evaluation, recipes, training
+
+import numpy as np
 
 MEMBERS = ("student", "teacher", "fusion")
 

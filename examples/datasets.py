@@ -9,9 +9,9 @@ validation split, `open_dataset` cuts one from train. The same as
 `keras-fgvc datasets`.
 """
 
-from absl import app, flags
-
 from keras_fgvc.cli import datasets
+
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("name", None, "Tell about this data set only.")

@@ -9,9 +9,9 @@ benchmarks/fcan_views.py prints the rows of the paper's Table 6.
 
 import sys
 
-import numpy as np
-
 from keras_fgvc import data, evaluation, recipes, training
+
+import numpy as np
 
 
 def main(folder, workdir, recipe, backbone, weights):

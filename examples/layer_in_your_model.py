@@ -9,9 +9,6 @@ with both losses beside it: 85.4 %, 90.3 % and 92.4 % on 1,000 images (seed 0),
 in two minutes on two CPU cores.
 """
 
-import keras
-from absl import app, flags
-
 from keras_fgvc.data import cluttered_digits
 from keras_fgvc.layers import (
     AttentionCenterLoss,
@@ -21,6 +18,9 @@ from keras_fgvc.layers import (
 )
 from keras_fgvc.models import with_losses
 from keras_fgvc.training import make_strategy
+
+import keras
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_train", 4000, "Training images.")

@@ -9,9 +9,9 @@ benchmarks/painless_ablation.py trains the rows of the paper's Figure 4.
 
 import sys
 
-import numpy as np
-
 from keras_fgvc import data, evaluation, recipes, training
+
+import numpy as np
 
 
 def main(folder, workdir, recipe, backbone, weights):

@@ -13,9 +13,6 @@ import shutil
 import subprocess
 import sys
 
-import keras
-from absl import app, flags
-
 from keras_fgvc import (
     data,
     evaluation,
@@ -25,6 +22,9 @@ from keras_fgvc import (
     training,
     visualization,
 )
+
+import keras
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "runs/quickstart", "Emptied, then written.")
@@ -163,7 +163,9 @@ def show_and_serve(model, digits, workdir):
         [round(float(value), 2) for value in outputs["boxes"][0, 0]],
     )
     command = [sys.executable, "-c", SERVE, str(saved), str(example)]
-    subprocess.run(command, check=True)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode:  # else it is what TensorFlow writes while it loads
+        sys.exit(done.stderr)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ anywhere, and its pictures as WORKDIR/report/*.png. --data tells where the
 images lie now, if they were moved. The same as `keras-fgvc report`.
 """
 
-from absl import app, flags
-
 from keras_fgvc import training
+
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Of the training.", required=True)

@@ -6,9 +6,10 @@
 
 Speaks TF Serving's REST protocol (KServe's V1 is the same) to a SavedModel of
 `keras_fgvc.export`. Sends the files as they are: the server decodes them. One
-line for each image; what is wrong with an image, or with the request it went
-in, stands in its line. Exit code: 0, every image has its answer; 1, some have
-an error instead; 2, wrong arguments or no images; 3, there is no such server.
+line for each image, with --json the keys of `keras-fgvc predict --json`; what
+is wrong with an image, or with the request it went in, stands in its line.
+Exit code: 0, every image has its answer; 1, some have an error instead; 2,
+wrong arguments or no images; 3, there is no such server.
 
 gRPC needs grpcio, tensorflow, and tensorflow-serving-api (installed with
 `pip install --no-deps`, or it brings a TensorFlow of its own).
@@ -250,7 +251,7 @@ def parse_flags(arguments=None):
     add(
         "--outputs",
         type=lambda text: text.split(","),
-        default="top_classes,top_probabilities,boxes",
+        default="top_classes,top_probabilities,boxes,part_boxes",
         help="Outputs in the JSON, by name, or all.",
     )
     flags = parser.parse_args(arguments)

@@ -12,12 +12,12 @@ Pools the mean and the maximum of the feature map and classifies both.
 No accuracy was measured: the method shows how to register one.
 """
 
-import keras
-
 from keras_fgvc import backbones
 from keras_fgvc.models import FineGrainedModel, register_method
 from keras_fgvc.models.outputs import MapOf
 from keras_fgvc.recipes import Recipe, Stage
+
+import keras
 
 SHORT = Recipe(
     name="mean_max-short",

@@ -18,6 +18,7 @@ LEVELS = {
     "_checks": -1,
     "_extras": -1,
     "_files": -1,
+    "_quiet": -1,
     "_renamed": -1,
     "_replicas": -1,
     "_spellings": -1,

@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import os
 import socket
+import warnings
 
 import keras
 import numpy as np
@@ -187,12 +188,20 @@ def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
         model = registry.construct(entry)
         torch_weights.load(model, path, backbone)
         return model
-    try:
-        if path.endswith(".keras"):
-            return keras.saving.load_model(path, compile=False)
-        return _read_weights(entry, path)
-    except Exception as error:  # h5py, zipfile and Keras each raise their own
-        raise _misfit(backbone, path) from error
+    with warnings.catch_warnings(record=True) as noted:
+        try:
+            if path.endswith(".keras"):
+                model = keras.saving.load_model(path, compile=False)
+            else:
+                model = _read_weights(entry, path)
+        except Exception as error:  # h5py, zipfile, Keras: each its own
+            raise _misfit(backbone, path) from error
+    # Of a file that does not fit Keras warns once per layer.
+    for each in noted:
+        warnings.warn_explicit(
+            each.message, each.category, each.filename, each.lineno
+        )
+    return model
 
 
 def _read_weights(entry, path: str) -> keras.Model:

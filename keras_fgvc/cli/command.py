@@ -1,11 +1,13 @@
 """Runs a command line: parses it, calls the command, reports errors."""
 
+import importlib
 import logging
 import os
 import runpy
 import sys
 import traceback
 
+from keras_fgvc._quiet import less_noise
 from keras_fgvc.cli import (
     datasets,
     evaluate,
@@ -50,8 +52,10 @@ def main(arguments=None) -> int:
 
 def run(options) -> int:
     """Runs a command that was read; returns the exit code."""
-    if not options.debug:  # warnings about retracing: nothing to be done
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if not options.debug:
+        logging.getLogger("tensorflow").addFilter(_is_useful)
+    with less_noise():  # other backends do not load it by themselves
+        importlib.import_module("tensorflow")
     try:
         if options.register:
             run_file(options.register)
@@ -74,6 +78,11 @@ def run(options) -> int:
 def run_file(path):
     """Runs a user's Python file, whose decorators register its methods."""
     runpy.run_path(path, run_name="registered")
+
+
+def _is_useful(record):
+    """Drops warnings about retracing, which a user cannot do anything about."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _sentence(error):

@@ -3,8 +3,6 @@
 import contextlib
 import sys
 
-from keras_fgvc._files import to_json
-
 SUMMARY = "evaluate a trained model on a split"
 EXAMPLE = "  keras-fgvc evaluate --workdir runs/birds --split validation"
 
@@ -21,6 +19,8 @@ def add_options(add):
 
 def run(options) -> int:
     """Prints a table, or one JSON object; progress goes to standard error."""
+    from keras_fgvc._files import to_json
+
     with contextlib.redirect_stdout(sys.stderr):
         figures = _evaluate(options)
     if options.json:

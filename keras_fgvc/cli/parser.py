@@ -48,12 +48,15 @@ def parse(arguments=None) -> argparse.Namespace:
         arguments: List of texts. Defaults to those of the process.
 
     Returns:
-        Namespace with `command` and the options of that command.
+        Namespace with `command`, the options of that command and `words`, the
+        command line itself.
     """
     words = sys.argv[1:] if arguments is None else arguments
     # Of a command that is named, the other commands' files are not read.
     names = words[:1] if words[:1] and words[0] in NAMES else NAMES
-    return make_parser(names).parse_args(arguments)
+    options = make_parser(names).parse_args(arguments)
+    options.words = list(words)
+    return options
 
 
 def make_parser(names=NAMES) -> argparse.ArgumentParser:

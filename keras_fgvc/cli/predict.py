@@ -1,15 +1,16 @@
 """`predict`: names what is on images, a line each."""
 
-from keras_fgvc._files import to_json
-
 SUMMARY = "name what is on photographs"
 EXAMPLE = """  keras-fgvc predict --workdir runs/birds photographs/ one.jpg
   find . -name '*.jpg' | keras-fgvc predict --workdir runs/birds \\
       --json - > predictions.jsonl
 
-One line per image, in the order given. A file that cannot be read is
-named on standard error, and the exit code is then 1. Boxes are
-[y_min, x_min, y_max, x_max] from 0 to 1 of the image."""
+Images come in the order given. A file that cannot be read is named on
+standard error, and the exit code is then 1. Boxes are
+[y_min, x_min, y_max, x_max] from 0 to 1 of the image. With --json a line
+has the keys of examples/serve_client.py: path, top_classes,
+top_probabilities, the boxes that the model finds, and error, which is
+empty for an image that was read."""
 
 
 def add_options(add):
@@ -36,6 +37,7 @@ def add_options(add):
 
 def run(options) -> int:
     """Prints a table or JSON lines; 1 if an image could not be read."""
+    from keras_fgvc.cli.answer_table import AnswerTable
     from keras_fgvc.cli.image_names import read_names
     from keras_fgvc.cli.messages import complain
     from keras_fgvc.cli.predictors import open_predictor
@@ -43,51 +45,24 @@ def run(options) -> int:
 
     paths = find_images(read_names(options.images))
     predictor = open_predictor(options)
-    row = _as_json if options.json else _Table(paths, predictor)
+    row = _as_json
+    if not options.json:
+        names, box = predictor.class_names, predictor.object_box
+        row = AnswerTable(paths, names, options.top, box)
     failed = 0
     for answer in predictor.answers(paths, options.top, options.batch_size):
-        if "error" in answer:
+        if answer["error"]:
             failed += 1
             complain(f"{answer['path']} {answer['error']}")
-        line = row(answer)
-        if line:
-            print(line, flush=True)
+        if options.json or not answer["error"]:
+            print(row(answer), flush=True)
     if failed:
         complain(f"{failed} of {len(paths)} images could not be used.")
     return 1 if failed else 0
 
 
 def _as_json(answer):
+    from keras_fgvc._files import to_json
     from keras_fgvc.cli.messages import printable
 
     return printable(to_json(answer, ensure_ascii=False))
-
-
-class _Table:
-    """Rows of path, classes and the object's box, under one another."""
-
-    def __init__(self, paths, predictor):
-        from keras_fgvc.cli.messages import printable
-
-        self.printable = printable
-        self.path_width = max(map(self._width, paths), default=0)
-        self.name_width = max(map(self._width, predictor.class_names))
-        self.object_box = predictor.object_box
-
-    def __call__(self, answer):
-        """Returns a row; None for an image whose error was already printed."""
-        if "error" in answer:
-            return None
-        cells = [f"{self.printable(answer['path']):<{self.path_width}}"]
-        for each in answer["top"]:
-            share = f"{100 * each['probability']:5.1f} %"
-            name = self.printable(each["class"])
-            cells.append(f"{name:<{self.name_width}} {share}")
-        if self.object_box is not None:
-            (sides,) = answer[self.object_box]
-            box = " ".join(f"{side:.2f}" for side in sides)
-            cells.append(f"box {box}")
-        return "  ".join(cells)
-
-    def _width(self, text):
-        return len(self.printable(text))

@@ -1,7 +1,10 @@
 """`train`: a recipe's stages one after another, then the test split."""
 
+import datetime
 import pathlib
+import shlex
 import sys
+import textwrap
 
 SUMMARY = "train a method by its recipe, or go on with it"
 EXAMPLE = """  keras-fgvc train --method elope --data photographs \\
@@ -14,6 +17,7 @@ stage longer. The test split is used once, at the end, unless
 METHODS = ("baseline", "elope", "painless", "coarse2fine", "fcan", "daf")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 STRATEGIES = ("none", "mirrored", "multiworker", "tpu")
+WIDTH = 80  # columns
 WHOLE_IMAGE = 0.95  # of its area
 MANY = 0.5  # of the boxes
 SILENT, BAR, LINE_AN_EPOCH = 0, 1, 2  # what `verbose` of Keras means
@@ -179,8 +183,43 @@ def _train(model, recipe, images, options, is_chief):
         asked = stage.name in after or after == ["all"]
         if is_chief and not options.no_test and (asked or number == last):
             _test(model, recipe, images, options, number)
-    if number != last and not asked and not options.no_test and is_chief:
+    if not is_chief:
+        return
+    _note_command(options)
+    if number == last:
+        _tell_what_is_next(options)
+    elif not asked and not options.no_test:
         print("The test split waits for the last stage.")
+
+
+def _note_command(options):
+    """Writes what made the run, for its report."""
+    from keras_fgvc._files import write_json
+    from keras_fgvc._version import __version__
+    from keras_fgvc.training.reporting import MADE_BY
+
+    made_by = {
+        "command": shlex.join(["keras-fgvc", *getattr(options, "words", [])]),
+        "version": __version__,
+        "date": datetime.date.today().isoformat(),
+    }
+    write_json(pathlib.Path(options.workdir) / MADE_BY, made_by)
+
+
+def _tell_what_is_next(options):
+    """Prints where the model is, and commands that use it."""
+    shared = ["--workdir", options.workdir]
+    if options.register:
+        shared += ["--register", options.register]
+    served = str(pathlib.Path(options.workdir) / "served" / "1")
+    print(f"\nmodel: {pathlib.Path(options.workdir) / 'model.keras'}\nnext:")
+    for command, more in (
+        ("evaluate", ""),
+        ("report", ""),
+        ("predict", " PHOTOGRAPHS"),
+        ("export", f" --out {shlex.quote(served)}"),
+    ):
+        print(f"  {shlex.join(['keras-fgvc', command, *shared])}{more}")
 
 
 def _chosen_stages(model, recipe, wanted):
@@ -228,7 +267,8 @@ def _test(model, recipe, images, options, number):
     write_json(path, results)
     _note_whole_images(found.boxes.get(object_box(meanings_of(model))))
     after = f" after {model.stage}" if options.evaluate_after else ""
-    print(f"test{after}: {figures}", flush=True)
+    text = f"test{after}: {figures}"
+    print(textwrap.fill(text, WIDTH, subsequent_indent="  "), flush=True)
 
 
 def _note_whole_images(boxes):

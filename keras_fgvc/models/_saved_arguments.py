@@ -8,7 +8,6 @@ and nowhere else. `get_config` reads the attributes again.
 
 import functools
 import inspect
-import os
 import warnings
 
 import keras
@@ -24,6 +23,7 @@ from keras_fgvc.models._changed_layers import (
     holds_layers,
     with_trainable,
 )
+from keras_fgvc.models._formats import legacy_error, refuse_legacy_format
 
 # `num_classes` the base keeps. A saved file brings its own weights: the file
 # that they once came from may be gone when it is loaded.
@@ -212,27 +212,6 @@ def _names(model):
     return getattr(model, "_argument_names", ())
 
 
-def refuse_legacy_format(model) -> None:
-    """Raises while Keras writes or reads a legacy HDF5 file.
-
-    Keras tells nobody which format it writes, except by the configs of its own
-    models: those of a legacy file do not say where a class is defined.
-    """
-    probe = keras.Sequential([keras.layers.Flatten()]).get_config()
-    if any("module" not in layer for layer in probe["layers"]):
-        raise legacy_error(model, "a legacy HDF5 file")
-
-
-def legacy_error(model, target) -> ValueError:
-    """Returns the error of a model that is saved as a legacy HDF5 file."""
-    return ValueError(
-        f"{type(model).__name__} can be saved as a .keras file only, because "
-        "Keras could not load it from a legacy HDF5 file. Received: "
-        f"{os.fspath(target)}. Give a path that ends in .keras, or save the "
-        "weights alone with `save_weights` to a path that ends in .weights.h5."
-    )
-
-
 def _renamed(cls, kwargs):
     """Arguments by their names of today; warns of older ones."""
     renamed = cls._with_new_names(dict(kwargs))
@@ -252,9 +231,9 @@ def _split(bound):
             passed_on = value
         elif kind is not inspect.Parameter.VAR_POSITIONAL:
             arguments[name] = value
-    left_out = (*NOT_KEPT, *OF_KERAS)
+    skipped = (*NOT_KEPT, *OF_KERAS)
     return tuple(
-        {n: v for n, v in values.items() if n not in left_out}
+        {n: v for n, v in values.items() if n not in skipped}
         for values in (arguments, passed_on)
     )
 

@@ -172,20 +172,23 @@ def _answers(images, predictor, num_top):
             continue
         yield {
             "path": image.path,
-            "top": _top(own["probabilities"], predictor.class_names, num_top),
+            **_top(own["probabilities"], predictor.class_names, num_top),
             **{name: _rounded(own[name]) for name in predictor.boxes()},
+            "error": "",
         }
 
 
 def _top(probabilities, class_names, count):
+    """The keys of an export's answers, and `"top"`, the key of 0.8."""
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return [
-        {
-            "class": class_names[label],
-            "probability": _rounded(probabilities[label]),
-        }
-        for label in order
-    ]
+    classes = [class_names[label] for label in order]
+    shares = _rounded(probabilities[order])
+    pairs = zip(classes, shares, strict=True)
+    return {
+        "top_classes": classes,
+        "top_probabilities": shares,
+        "top": [{"class": name, "probability": p} for name, p in pairs],
+    }
 
 
 def _rounded(values):

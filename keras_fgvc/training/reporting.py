@@ -1,10 +1,17 @@
 """The page about a run: figures, explanations, curves and confusions."""
 
 import dataclasses
+import functools
+import json
 
 import numpy as np
 
 from keras_fgvc import evaluation, visualization
+from keras_fgvc.training.photographs import names_of, photographs_of
+
+# In a work directory: command, version and date of the training.
+MADE_BY = "made_by.json"
+NOT_RECORDED = "not recorded"
 
 
 def write_report(
@@ -43,12 +50,12 @@ def write_report(
         *_show_training(run, folder),
         _show_confusions(reader, predicted, folder, num_pairs),
     ]
-    made_by = {"command": command} if command else {}
+    made_by = {"command of the report": command} if command else {}
     return visualization.write_report(
         run.workdir / "report.html",
         title=f"{run.recipe.method} on {images.name}, {split} split",
         evaluation=result,
-        facts=_facts(run, images, model) | made_by,
+        facts=_facts(run, images, model) | _made_by(run.workdir) | made_by,
         sections=sections,
     )
 
@@ -60,6 +67,7 @@ class _Reader:
         self.images = images
         self.size = size
         self.examples = images.subset(split)
+        self.names = names_of(self.examples)
 
     def __call__(self, indices):
         pixels, _ = self._read(indices)
@@ -104,16 +112,18 @@ def _explain(model, reader, predicted, folder, counts):
         names = reader.images.class_names
         found = visualization.explain(model, pixels, class_names=names)
         truth = {
+            "names": [reader.names[index] for index in chosen],
             "labels": examples.labels,
             "true_boxes": reader.boxes(chosen),
             "class_names": names,
         }
+        photographs = photographs_of(reader.examples, chosen)
         visualization.save_explanations(
-            folder / f"{name}.png", pixels, found, **truth
+            folder / f"{name}.png", photographs, found, **truth
         )
         note = f"{len(chosen)} of {len(among)}, evenly over the split."
         yield visualization.explanation_section(
-            pixels, found, title=title, note=note, **truth
+            photographs, found, title=title, note=note, **truth
         )
 
 
@@ -133,11 +143,34 @@ def _show_training(trained, folder):
 def _show_confusions(reader, predicted, folder, count):
     """The section of what is taken for one another."""
     print("drawing confusions", flush=True)
-    shown = {"class_names": reader.images.class_names, "count": count}
-    labels = reader.examples.labels
+    shown = {
+        "class_names": reader.images.class_names,
+        "count": count,
+        "names": reader.names,
+    }
+    pairs = reader.examples.labels, predicted
+    look = functools.partial(photographs_of, reader.examples)
     path = folder / "confusions.png"
-    visualization.save_confusions(path, labels, predicted, reader, **shown)
-    return visualization.confusion_section(labels, predicted, reader, **shown)
+    visualization.save_confusions(path, *pairs, look, **shown)
+    return visualization.confusion_section(*pairs, look, **shown)
+
+
+def _made_by(workdir):
+    """What the command line noted, if the run was trained by it."""
+    path = workdir / MADE_BY
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a fact that is missing is no error
+        noted = {}
+    noted = noted if isinstance(noted, dict) else {}
+    version, date = (noted.get(n, NOT_RECORDED) for n in ("version", "date"))
+    trained = f"{date}, by keras-fgvc {version}" if noted else NOT_RECORDED
+    command = noted.get("command", NOT_RECORDED)
+    return {
+        "model": str(workdir / "model.keras"),
+        "trained": trained,
+        "command of the training": command,
+    }
 
 
 def _facts(trained, images, model):
@@ -153,11 +186,11 @@ def _facts(trained, images, model):
             f"{recipe.image_size}, loaded at {recipe.load_size} "
             f"({recipe.resize})"
         ),
-        "initial weights": trained.initial_weights or "not told",
+        "initial weights": trained.initial_weights or NOT_RECORDED,
         "parameters": f"{model.count_params():,}",
         "data": f"{images.name}, {len(images.class_names)} classes",
         "images": ", ".join(sizes),
-        "licence": images.licence or "not told",
+        "licence": images.licence or NOT_RECORDED,
         "seed": trained.seed,
     }
     for number, stage in enumerate(recipe.stages, start=1):

@@ -5,6 +5,7 @@ whether its training is finished: nobody passes a size for a trained model.
 """
 
 import functools
+import os
 import pathlib
 
 import numpy as np
@@ -18,6 +19,7 @@ from keras_fgvc.training.image_files import (
     read_batches,
     read_pixels,
 )
+from keras_fgvc.training.photographs import read_photograph
 from keras_fgvc.training.saved_run import SavedRun
 
 WRITERS = {
@@ -108,10 +110,13 @@ class Run(SavedRun):
             unfinished: See `load_model`.
 
         Returns:
-            One dict per image, in the order of `paths`: `"path"`, `"top"`, a
-            list of `{"class", "probability"}`, and under its name each output
-            that the model declares as `ObjectBox` or `PartBoxes`; for a file
-            that cannot be read `"path"` and `"error"`.
+            One dict per image, in the order of `paths`, with the keys of an
+            export's answers: `"path"`, `"top_classes"` and
+            `"top_probabilities"`, the best first, under its name each output
+            that the model declares as `ObjectBox` or `PartBoxes`, and
+            `"error"`, which is empty; for a file that cannot be read
+            `"path"` and `"error"`. `"top"`, a list of `{"class",
+            "probability"}`, is kept until 1.0.
         """
         answers = self.predictor(unfinished=unfinished).answers(
             find_images(paths), num_top, batch_size
@@ -122,6 +127,8 @@ class Run(SavedRun):
         self, paths, out, *, num_top: int = 3, unfinished: bool = False
     ) -> list:
         """Draws what the model saw on photographs, one row per image.
+
+        Photographs keep their aspect ratio and are named by their files.
 
         Args:
             paths: As for `predict`; at most 60 images.
@@ -149,17 +156,22 @@ class Run(SavedRun):
         )
         batches = read_batches(paths, read, MAX_EXPLAINED)
         images = [image for batch in batches for image in batch]
-        pixels = [i.content for i in images if i.error is None]
-        if pixels:
+        seen = [i for i in images if i.error is None]
+        if seen:
             found = visualization.explain(
                 model,
-                np.stack(pixels),
+                np.stack([i.content for i in seen]),
                 class_names=self.class_names,
                 num_top=num_top,
             )
-            visualization.save_explanations(out, pixels, found)
+            visualization.save_explanations(
+                out,
+                [read_photograph(i.path) for i in seen],
+                found,
+                names=[os.path.basename(i.path) for i in seen],
+            )
         failed = [(i.path, i.error) for i in images if i.error is not None]
-        if not pixels:
+        if not seen:
             reasons = "; ".join(f"{path} {error}" for path, error in failed)
             raise ValueError(f"There is no image to explain: {reasons}.")
         return failed

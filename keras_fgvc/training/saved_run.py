@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import pathlib
+import re
 
 from keras_fgvc import data, recipes
 from keras_fgvc._files import damaged
@@ -72,7 +73,7 @@ class SavedRun:
     def open_data(
         self, name_or_path=None, *, data_dir=None, verify: str = "full"
     ):
-        """The data it was trained on, with the same splits and `resize`.
+        """The data it was trained on, with the same splits and pixels.
 
         Args:
             name_or_path: Where the data lies now, if it was moved.
@@ -104,8 +105,22 @@ class SavedRun:
                 f"{arguments['name_or_path']} has other classes than the run "
                 f"in {self.workdir}: {_differing(images, self)}."
             )
+        images = self._as_in_training(images.resized(self.recipe.resize))
         self._check_images(images, arguments["name_or_path"])
-        return images.resized(self.recipe.resize)
+        return images
+
+    def _as_in_training(self, images):
+        """Resizes as often as in training, where images were in memory.
+
+        Pixels that were resized to one size and then to another are not those
+        that are resized once, and the figures of both differ.
+        """
+        trained = {d.rpartition(" ")[0] for d in self.image_digests.values()}
+        size = re.fullmatch(r"pixels (\d+)x(\d+)", "|".join(trained))
+        in_memory = any(s.images is not None for s in images.splits.values())
+        if size is None or in_memory:
+            return images
+        return images.in_memory(tuple(map(int, size.groups())))
 
     def _check_images(self, images, place):
         told = identity.image_digests(images)

@@ -24,6 +24,7 @@ from keras_fgvc.training.files import (
     write_log,
 )
 from keras_fgvc.training.optimizers import make_optimizer
+from keras_fgvc.training.progress import TimeLeft, figures_of
 
 
 class StageRun:
@@ -44,7 +45,7 @@ class StageRun:
             data = self._prepare(data)
             steps = self._steps_per_epoch(data)
             optimizer = make_optimizer(self.stage, steps, self.whole)
-            self.model.compile(optimizer, metrics=["accuracy"])
+            self.model.compile(optimizer, metrics=figures_of(self))
             optimizer.build(self.model.trainable_variables)
             start = self._restore()
         self.workers.wait()  # the chief changes what the others read
@@ -168,6 +169,7 @@ class StageRun:
         log, monitor = self.folder / LOG, self.stage.monitor
         values = [monitored(row, monitor, log) for row in read_log(log)]
         callbacks += [
+            TimeLeft(self.stage),
             # The log before the checkpoint: it never lacks a finished epoch.
             keras.callbacks.CSVLogger(log, append=log.exists()),
             Checkpoint(self.folder, monitor, values, self.whole),

@@ -9,12 +9,16 @@ from keras_fgvc.visualization.confusions import (
     most_confused,
     pair_examples,
 )
-from keras_fgvc.visualization.drawing import draw_image, new_figure
+from keras_fgvc.visualization.drawing import (
+    draw_image,
+    new_figure,
+    shortened,
+)
 
 NOTHING = "Nothing was confused."
 CELL_INCHES = 0.42
 NAMES_INCHES = 2.2
-PHOTOGRAPH_INCHES = 1.7
+PHOTOGRAPH_INCHES = 2.1
 # Of `pair_examples`; filled with this name, the other and how often.
 EXAMPLE_TITLES = ("{0}", "{0},\ntaken for {1} ({2}x)")
 MISSING_TITLES = ("no {0}\nwas recognised", "no {0}\nwas taken for {1}")
@@ -28,6 +32,7 @@ def save_confusions(
     *,
     class_names,
     count: int = 10,
+    names=None,
 ) -> None:
     """Saves what a model takes for one another: matrix and photographs.
 
@@ -44,6 +49,7 @@ def save_confusions(
             many images, raw pixels 0..255; or an array of all of them.
         class_names: Name of each class; label i belongs to name i.
         count: How many pairs at most.
+        names: `n` texts, such as file names, one per image. Defaults to none.
 
     Raises:
         ImportError: If Matplotlib or scikit-learn is not installed.
@@ -83,11 +89,12 @@ def save_confusions(
         2, 1, height_ratios=[side, len(pairs) * (PHOTOGRAPH_INCHES + 0.3)]
     )
     matrix = confusion_matrix(labels, predicted, classes)
-    names = [str(class_names[label]) for label in classes]
-    draw_matrix(above.add_subplot(), matrix, names)
+    titles = [str(class_names[label]) for label in classes]
+    draw_matrix(above.add_subplot(), matrix, titles)
     grid = below.subplots(len(pairs), 4, squeeze=False)
     for row, pair, chosen in zip(grid, pairs, indices, strict=True):
-        _draw_pair(row, pair, [images.get(index) for index in chosen])
+        shown = [(images.get(index), name_of(names, index)) for index in chosen]
+        _draw_pair(row, pair, shown)
     figure.savefig(path, dpi=110)
 
 
@@ -141,12 +148,20 @@ def draw_matrix(axes, matrix, names) -> None:
 
 
 def _draw_pair(row, pair, images):
-    for number, (axes, image) in enumerate(zip(row, images, strict=True)):
+    for number, (axes, shown) in enumerate(zip(row, images, strict=True)):
+        image, name = shown
         axes.set_axis_off()
         title = example_title(pair, number, image is None)
+        if name is not None:
+            title = f"{title}\n{shortened(name)}"
         axes.set_title(title, fontsize=7, parse_math=False)
         if image is not None:
             draw_image(axes, image)
+
+
+def name_of(names, index):
+    """The name of an image; None where it, or the image, is not known."""
+    return None if names is None or index is None else str(names[index])
 
 
 def example_title(pair, number, missing=False) -> str:

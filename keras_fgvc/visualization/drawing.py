@@ -7,6 +7,7 @@ from keras_fgvc._extras import import_extra
 TRUE_COLOUR = "#2ca02c"
 PREDICTED_COLOUR = "#d62728"
 HEATMAP_OPACITY = 0.55
+NAME_LENGTH = 28  # characters above a photograph
 
 
 def new_figure(width, height, **options):
@@ -34,6 +35,12 @@ def check_lengths(images, named):
                 f"`{name}` must be as long as `images` ({len(images)}). "
                 f"Received: {len(values)}."
             )
+
+
+def shortened(name: str) -> str:
+    """A file name that fits above a cell, its end kept."""
+    name = str(name)
+    return name if len(name) <= NAME_LENGTH else "..." + name[3 - NAME_LENGTH :]
 
 
 def draw_image(axes, image):

@@ -11,6 +11,7 @@ from keras_fgvc.visualization.drawing import (
     draw_image,
     new_figure,
     overlay,
+    shortened,
 )
 from keras_fgvc.visualization.explanations import member_bars
 
@@ -28,6 +29,7 @@ def save_explanations(
     images,
     explanations,
     *,
+    names=None,
     labels=None,
     true_boxes=None,
     class_names=None,
@@ -41,8 +43,11 @@ def save_explanations(
 
     Args:
         path: File to write; its ending chooses the format.
-        images: `(n, height, width, 3)`, raw pixels 0..255.
+        images: `(n, height, width, 3)`, raw pixels 0..255, or a list of
+            images of any sizes: boxes and maps fit each, also where the model
+            saw it squashed to a square.
         explanations: `n` of them, from `explain`.
+        names: `n` texts, such as file names, one per image.
         labels: `(n,)` integers, the true classes.
         true_boxes: `(n, 4)`, `[y_min, x_min, y_max, x_max]` from 0 to 1.
         class_names: Names of the classes, for those of `labels` that are not
@@ -54,6 +59,7 @@ def save_explanations(
     """
     named = {
         "explanations": explanations,
+        "names": names,
         "labels": labels,
         "true_boxes": true_boxes,
     }
@@ -80,6 +86,7 @@ def save_explanations(
             None if true_boxes is None else true_boxes[n],
             class_names,
             1 + columns,
+            None if names is None else names[n],
         )
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
@@ -112,10 +119,12 @@ def true_name(explanation, label, class_names=None) -> str:
 
 
 def _draw_block(
-    block, image, explanation, label, true_box, class_names, column
+    block, image, explanation, label, true_box, class_names, column, name
 ):
     """All panels of one image; the bars begin at `column`."""
     title = title_of(explanation, label, class_names)
+    if name is not None:
+        title = f"{shortened(name)}\n{title}"
     block.photograph(image, explanation.boxes, true_box, title)
     block.maps(image, explanation.maps)
     classes = [

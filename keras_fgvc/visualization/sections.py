@@ -8,6 +8,7 @@ from keras_fgvc.visualization.confusion_picture import (
     NOTHING,
     example_title,
     load_photographs,
+    name_of,
 )
 from keras_fgvc.visualization.confusions import (
     check_arrays,
@@ -44,6 +45,7 @@ def explanation_section(
     images,
     explanations,
     *,
+    names=None,
     labels=None,
     true_boxes=None,
     class_names=None,
@@ -53,7 +55,7 @@ def explanation_section(
     """Photographs with boxes, maps and the most probable classes.
 
     Args:
-        images, explanations, labels, true_boxes, class_names: As in
+        images, explanations, names, labels, true_boxes, class_names: As in
             `save_explanations`.
         title: The section's heading.
         note: A sentence below it, such as how the images were chosen.
@@ -67,6 +69,7 @@ def explanation_section(
     """
     named = {
         "explanations": explanations,
+        "names": names,
         "labels": labels,
         "true_boxes": true_boxes,
     }
@@ -79,6 +82,7 @@ def explanation_section(
             None if true_boxes is None else true_boxes[n],
             class_names,
         )
+        | {"file": None if names is None else str(names[n])}
         for n, explanation in enumerate(explanations)
     ]
     legend = "Red: predicted boxes. Maps are bright where they are high."
@@ -196,12 +200,13 @@ def confusion_section(
     *,
     class_names,
     count: int = 10,
+    names=None,
     title: str = "Most confused pairs",
 ) -> Section:
     """The most confused pairs of classes: their matrix, and photographs.
 
     Args:
-        labels, predicted, photographs, class_names, count: As in
+        labels, predicted, photographs, class_names, count, names: As in
             `save_confusions`.
         title: The section's heading.
 
@@ -220,7 +225,7 @@ def confusion_section(
     images = load_photographs(photographs, indices, len(labels))
     classes = classes_of(pairs)
     matrix = confusion_matrix(labels, predicted, classes)
-    names = [class_names[label] for label in classes]
+    class_labels = [class_names[label] for label in classes]
     wrong = int(np.sum(labels != predicted))
     inside = sum(pair.count for pair in pairs)
     note = (
@@ -229,13 +234,13 @@ def confusion_section(
         "rows' numbers."
     )
     cards = [
-        _pair_card(pair, [images.get(index) for index in chosen])
+        _pair_card(pair, [(images.get(i), name_of(names, i)) for i in chosen])
         for pair, chosen in zip(pairs, indices, strict=True)
     ]
     html = render(
         "confusions",
         note=note,
-        names=names,
+        names=class_labels,
         matrix=matrix.tolist(),
         cards=cards,
     )
@@ -243,12 +248,13 @@ def confusion_section(
 
 
 def _pair_card(pair, images):
-    """A pair with its four photographs, None where there is none."""
+    """A pair with its four photographs and names, None where there is none."""
     tiles = []
-    for number, image in enumerate(images):
+    for number, (image, name) in enumerate(images):
         title = example_title(pair, number, image is None).replace("\n", " ")
         picture = None
         if image is not None:
-            picture = draw_tile(image, f"Photograph: {title}", title)
+            caption = title if name is None else f"{title}: {name}"
+            picture = draw_tile(image, f"Photograph: {title}", caption)
         tiles.append((title, picture))
     return {"names": pair.names, "note": str(pair), "tiles": tiles}

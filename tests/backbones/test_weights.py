@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import warnings
 
 import keras
 import numpy as np
@@ -76,21 +77,51 @@ def test_the_real_imagenet_file_fits(pixels):
     )
 
 
-@pytest.mark.parametrize("file", ["other.weights.h5", "other.keras", "text.h5"])
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own, on the way
-def test_a_file_that_does_not_fit_is_named(file, tmp_path):
-    images = keras.Input((None, None, 3))
-    other = keras.Model(images, layers.Conv2D(5, 3)(images))
-    path = tmp_path / file
-    if file == "other.weights.h5":
-        other.save_weights(path)
-    elif file == "other.keras":
-        other.save(path)
-    else:
+def write_misfit(path):
+    """A file that its name describes: another network, other shapes, text."""
+    if path.name.startswith("text"):
         path.write_text("no weights")
+    elif path.name.startswith("narrow"):
+        stock_model(include_top=False, alpha=0.35).save_weights(path)
+    else:
+        images = keras.Input((None, None, 3))
+        other = keras.Model(images, layers.Conv2D(5, 3)(images))
+        is_weights = path.name.endswith(".weights.h5")
+        (other.save_weights if is_weights else other.save)(path)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("other.weights.h5", "other.keras", "narrow.weights.h5"),
+        *("text.weights.h5", "text.h5", "text.keras", "text.txt"),
+    ],
+)
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_a_file_that_does_not_fit_is_named_in_one_sentence(
+    file, tmp_path, recwarn
+):
+    write_misfit(tmp_path / file)
+    recwarn.clear()
     message = f"{file}' does not hold.*'mobilenet_v2'.*MobileNetV2"
     with pytest.raises(ValueError, match=message):
-        backbones.build("mobilenet_v2", weights=str(path))
+        backbones.build("mobilenet_v2", weights=str(tmp_path / file))
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_a_warning_about_a_file_that_fits_comes_through(tmp_path, monkeypatch):
+    stock = stock_model(include_top=False)
+    stock.save(tmp_path / "fits.keras")
+    load = keras.saving.load_model
+
+    def load_and_warn(*args, **kwargs):
+        warnings.warn("a real one", stacklevel=1)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(keras.saving, "load_model", load_and_warn)
+    with pytest.warns(UserWarning, match="a real one"):
+        backbones.build("mobilenet_v2", weights=tmp_path / "fits.keras")
 
 
 def test_a_missing_file_is_named():

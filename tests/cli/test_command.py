@@ -10,7 +10,6 @@ import pytest
 import keras_fgvc
 from keras_fgvc.cli import command, main
 from keras_fgvc.cli.messages import UsageError, in_flags
-from keras_fgvc_command import less_noise
 
 ROOT = pathlib.Path(keras_fgvc.__file__).parent.parent
 
@@ -89,21 +88,21 @@ def test_the_traceback_on_demand(datasets_raise, capsys):
     assert err.endswith("keras-fgvc: error: no such bird\n")
 
 
-@pytest.mark.parametrize(
-    ("flag", "level"), [([], logging.ERROR), (["--debug"], logging.WARNING)]
-)
-def test_tensorflows_warnings_are_for_debugging(flag, level, monkeypatch):
+def test_what_nobody_can_change_is_for_debugging(monkeypatch, caplog):
     logger = logging.getLogger("tensorflow")
-    monkeypatch.setattr(logger, "level", logging.WARNING)
-    seen = []
+    monkeypatch.setattr(logger, "filters", [])
 
-    def look(options):
-        seen.append(logger.level)
+    def warn(options):
+        logger.warning("5 calls triggered tf.function retracing")
+        logger.warning("a real one")
         return 0
 
-    monkeypatch.setitem(command.COMMANDS, "datasets", look)
-    assert main(["datasets", *flag]) == 0
-    assert seen == [level]
+    monkeypatch.setitem(command.COMMANDS, "datasets", warn)
+    assert main(["datasets", "--debug"]) == 0
+    assert [r.message for r in caplog.records][1:] == ["a real one"]
+    caplog.clear()
+    assert main(["datasets"]) == 0
+    assert [r.message for r in caplog.records] == ["a real one"]
 
 
 def test_the_exit_code_is_the_commands_own(monkeypatch):
@@ -174,33 +173,6 @@ def test_the_console_command_is_installed_and_runs_commands(monkeypatch):
     assert process.returncode == 0, process.stderr
     assert process.stdout.startswith("cub200: 200 classes")
     assert process.stderr == ""  # nothing of what TensorFlow writes
-
-
-def test_warnings_are_no_noise(capfd):
-    """Only what libraries write while they load is dropped, not in between."""
-    noise = "I0000 00:00:1 1 port.cc:153] oneDNN custom operations are on.\n"
-    about = "WARNING: All log messages before absl::InitializeLog() is called\n"
-    error = "E0000 00:00:1 1 cuda.cc:1] no device\n"
-
-    def write(text):
-        os.write(2, text.encode())
-
-    write(noise)
-    with less_noise():
-        write(about + noise + error)
-        print("a warning", file=sys.__stderr__)
-    write(noise)
-    assert capfd.readouterr().err == f"{noise}{error}a warning\n{noise}"
-
-
-def test_noise_is_dropped_before_an_error(capfd):
-    def load():
-        os.write(2, b"I0000 x\nwhy\n")
-        raise ImportError
-
-    with pytest.raises(ImportError), less_noise():
-        load()
-    assert capfd.readouterr().err == "why\n"
 
 
 @pytest.mark.slow

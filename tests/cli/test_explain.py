@@ -40,6 +40,7 @@ def test_what_the_picture_is_made_of(trained, mixed, monkeypatch, tmp_path):
         "size": (1, 40, 40, 3),
         "path": "x.png",
         "explanations": ["explained"],
+        "names": ["a.png"],
     }
 
 

@@ -12,6 +12,7 @@ from keras_fgvc.cli import main
 from keras_fgvc.training.predictors import read_names
 from tests import tiny
 from tests.cli.conftest import LOAD_SIZE, NAMES
+from tests.serving.client import serve_client as client
 
 
 def lines_of(capsys):
@@ -36,12 +37,17 @@ def check_answers(answers, expected, num_top=3):
     for row, answer in enumerate(answers):
         probabilities = outputs["probabilities"][row]
         order = np.argsort(-probabilities)[:num_top]
-        assert [t["class"] for t in answer["top"]] == [NAMES[i] for i in order]
+        assert answer["error"] == ""
+        assert answer["top_classes"] == [NAMES[i] for i in order]
         np.testing.assert_allclose(
-            [top["probability"] for top in answer["top"]],
-            probabilities[order],
-            atol=1e-5,
+            answer["top_probabilities"], probabilities[order], atol=1e-5
         )
+        pairs = zip(
+            answer["top_classes"], answer["top_probabilities"], strict=True
+        )
+        assert answer["top"] == [  # as before 0.9
+            {"class": name, "probability": share} for name, share in pairs
+        ]
         np.testing.assert_allclose(
             answer["boxes"], outputs["boxes"][row], atol=1e-5
         )
@@ -71,7 +77,7 @@ def test_bad_files_among_good_ones(trained, mixed, batch_size, capsys):
     answers, err = lines_of(capsys)
     names = ["a.png", "b.png", "c.jpg", "d.JPEG", "deep/e.png"]
     assert [a["path"] for a in answers] == [str(mixed / n) for n in names]
-    assert ["error" in a for a in answers] == [False, True, True, True, False]
+    assert [bool(a["error"]) for a in answers] == [0, 1, 1, 1, 0]
     assert answers[2] == {
         "path": str(mixed / "c.jpg"),
         "error": "is empty (0 bytes)",
@@ -83,28 +89,33 @@ def test_bad_files_among_good_ones(trained, mixed, batch_size, capsys):
         (answer,), _ = lines_of(capsys)
         assert answer["path"] == answers[place]["path"]
         np.testing.assert_allclose(
-            [top["probability"] for top in answer["top"]],
-            [top["probability"] for top in answers[place]["top"]],
+            answer["top_probabilities"],
+            answers[place]["top_probabilities"],
             atol=1e-5,
         )
-    assert answers[0]["top"] != answers[4]["top"]
+    shares = [answers[place]["top_probabilities"] for place in (0, 4)]
+    assert shares[0] != shares[1]
     lines = err.splitlines()
     assert lines[0].startswith(f"keras-fgvc: {mixed / 'b.png'} is cut short")
     assert lines[3:] == ["keras-fgvc: 3 of 5 images could not be used."]
 
 
-def test_the_table(trained, mixed, capsys):
-    assert main(["predict", f"--workdir={trained}", str(mixed)]) == 1
-    out, _ = capsys.readouterr()
+def test_the_table(trained, mixed, monkeypatch, capsys):
+    monkeypatch.chdir(mixed)
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["predict", f"--workdir={trained}", "a.png", "deep/e.png", "c.jpg"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
     first, second = out.splitlines()
-    width = len(str(mixed / "deep" / "e.png"))
-    assert first[:width] == str(mixed / "a.png").ljust(width)
-    assert second[:width] == str(mixed / "deep" / "e.png")
+    assert first.startswith("a.png       ")
+    assert second.startswith("deep/e.png  ")
     for line in (first, second):
         for name in NAMES:
             assert f"  {name:<5} " in line
         assert line.count(" %") == 3
         assert len(line.split("  box ")[1].split()) == 4
+        assert len(line) <= 80
+    assert "c.jpg is empty" in err
 
 
 def test_paths_on_standard_input(trained, mixed, monkeypatch, capsys):
@@ -158,7 +169,26 @@ def test_a_saved_model(saved_model, photographs, mixed, expected, capsys):
     check_answers(lines_of(capsys)[0], expected)
     assert main([*words, str(mixed)]) == 1
     answers, _ = lines_of(capsys)
-    assert ["error" in a for a in answers] == [False, True, True, True, False]
+    assert [bool(a["error"]) for a in answers] == [0, 1, 1, 1, 0]
+
+
+def test_keys_are_those_of_the_serving_client(saved_model, mixed, capsys):
+    import tensorflow as tf
+
+    path = mixed / "a.png"
+    serve = tf.saved_model.load(str(saved_model)).signatures["serving_bytes"]
+    outputs = serve(image_bytes=tf.constant([path.read_bytes()]))
+    row = {k: client._plain(v.numpy()[0]) for k, v in outputs.items()}
+    flags = client.parse_flags([str(path), "--model=colours", "--json"])
+    served = json.loads(client.as_line(path, row, flags, 0))
+    words = ["predict", f"--model={saved_model}", "--json", str(path)]
+    assert main(words) == 0
+    (answer,), _ = lines_of(capsys)
+    assert set(answer) == {*served, "top"}
+    for name in ("path", "top_classes", "error"):
+        assert answer[name] == served[name]
+    for name in ("top_probabilities", "boxes"):
+        np.testing.assert_allclose(answer[name], served[name], atol=1e-5)
 
 
 @pytest.fixture
@@ -196,7 +226,8 @@ def test_a_saved_model_shows_what_it_declares(
     declaration.write_text("{}")
     assert main([*words, "--json"]) == 0
     answers, _ = lines_of(capsys)
-    assert {tuple(answer) for answer in answers} == {("path", "top")}
+    keys = {*("path", "top_classes", "top_probabilities", "top", "error")}
+    assert all(set(answer) == keys for answer in answers)
 
 
 @pytest.mark.slow
@@ -219,7 +250,7 @@ def test_what_a_saved_model_refuses(trained, mixed, tmp_path, capsys):
     assert "1600" in refused["error"]
     assert refused["error"] in err
     assert answer["path"] == images[1]
-    assert len(answer["top"]) == 3
+    assert len(answer["top_classes"]) == 3
 
 
 @pytest.mark.slow
@@ -229,7 +260,7 @@ def test_other_names_for_a_saved_model(saved_model, mixed, tmp_path, capsys):
     words = ["predict", f"--model={saved_model}", f"--classes={path}"]
     assert main([*words, "--json", str(mixed / "a.png")]) == 0
     (answer,), _ = lines_of(capsys)
-    assert {t["class"] for t in answer["top"]} == {"bleu", "vert", "rouge"}
+    assert set(answer["top_classes"]) == {"bleu", "vert", "rouge"}
 
 
 def test_wrong_usage(trained, saved_model, mixed, names_file, capsys):

@@ -26,6 +26,9 @@ def test_a_page_and_its_pictures(workdir, photographs, capsys):
     title = re.search("<title>(.*)</title>", page)[1]
     assert title == f"ELoPE on {photographs.name}, validation split"
     assert "2 of 3, evenly over the split" in page
+    assert "not recorded" in page  # a run of before, without made_by.json
+    assert "Most confused pairs" in page
+    assert re.search(r"<p class=\"note\">\w+/\d+.png</p>", page)
     run = json.loads((workdir / "run.json").read_text())
     assert run["recipe"]["name"] in page
 

@@ -87,8 +87,12 @@ def test_a_stage_then_all_of_them_then_the_test_split(words, tmp_path, capsys):
         "3-crops",
         "4-weighted",
     ]
-    last = out.splitlines()[-1]
-    assert last.startswith("test: 6 images, top-1 ")
+    last = out[out.index("test: 6 images, top-1 ") :]
+    assert f"\nmodel: {workdir / 'model.keras'}\nnext:\n" in last
+    for command in ("evaluate", "report", "predict", "export"):
+        assert f"\n  keras-fgvc {command} --workdir {workdir}" in last
+    made_by = json.loads((workdir / "made_by.json").read_text())
+    assert made_by["command"].startswith("keras-fgvc train --data")
     results = json.loads((workdir / "test.json").read_text())
     assert list(results) == ["weighted"]
     assert f"top-1 {100 * results['weighted']['top1']:.2f} %" in last

@@ -49,7 +49,7 @@ def test_predicts_files_and_folders(run, photographs):
             pixels = decode_and_resize(file.read(), (LOAD_SIZE, LOAD_SIZE))
         outputs = model.predict_on_batch(pixels.numpy()[None])
         best = np.argsort(-outputs["probabilities"][0])[:2]
-        assert [t["class"] for t in answer["top"]] == [NAMES[i] for i in best]
+        assert answer["top_classes"] == [NAMES[i] for i in best]
         np.testing.assert_allclose(
             answer["boxes"], outputs["boxes"][0], atol=1e-5
         )
