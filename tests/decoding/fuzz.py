@@ -126,11 +126,12 @@ class Readers:
         from keras_fgvc.data.sources.report import ProblemLog
 
         log = ProblemLog("skip")
-        sizes = check_images(list(paths), "full", log)
-        good = [p for p, size in zip(paths, sizes, strict=True) if size]
+        found = check_images(list(paths), "full", log)
+        good = [p for p, f in zip(paths, found, strict=True) if f.size]
         pixels = iter(self.batch(FileSource(tuple(good))) if good else ())
         return [
-            (next(pixels), "") if size else (None, "refused") for size in sizes
+            (next(pixels), "") if each.size else (None, "refused")
+            for each in found
         ]
 
     def batch(self, source):
