@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from keras_fgvc import evaluation, visualization
+from keras_fgvc.decoding.resizing import SQUASH
 from keras_fgvc.training.photographs import names_of, photographs_of
 
 # In a work directory: command, version and date of the training.
@@ -67,6 +68,7 @@ class _Reader:
         self.images = images
         self.size = size
         self.examples = images.subset(split)
+        self.resize = images.resize or SQUASH
         self.names = names_of(self.examples)
 
     def __call__(self, indices):
@@ -117,7 +119,7 @@ def _explain(model, reader, predicted, folder, counts):
             "true_boxes": reader.boxes(chosen),
             "class_names": names,
         }
-        photographs = photographs_of(reader.examples, chosen)
+        photographs = photographs_of(reader.examples, chosen, reader.resize)
         visualization.save_explanations(
             folder / f"{name}.png", photographs, found, **truth
         )

@@ -128,7 +128,9 @@ class Run(SavedRun):
     ) -> list:
         """Draws what the model saw on photographs, one row per image.
 
-        Photographs keep their aspect ratio and are named by their files.
+        Photographs keep their aspect ratio and are named by their files; of
+        those that are cropped or padded the part that the network sees is
+        drawn.
 
         Args:
             paths: As for `predict`; at most 60 images.
@@ -166,7 +168,7 @@ class Run(SavedRun):
             )
             visualization.save_explanations(
                 out,
-                [read_photograph(i.path) for i in seen],
+                [read_photograph(i.path, self.recipe.resize) for i in seen],
                 found,
                 names=[os.path.basename(i.path) for i in seen],
             )

@@ -39,3 +39,17 @@ def test_images_in_memory_have_numbers():
     assert names_of(examples) == ["image 0", "image 1"]
     (shown,) = photographs_of(examples, [1])
     np.testing.assert_array_equal(shown, images[1])
+
+
+def test_cropped_and_padded_images_are_shown_as_they_are_seen(tmp_path):
+    """Boxes and maps are those of this part, not of the whole photograph."""
+    path = write(tmp_path / "wide.png", 300, 600)
+    cropped = read_photograph(path, "crop")
+    assert cropped.shape == (LONGEST, LONGEST, 3)
+    # The middle half of a ramp from 0 to 255.
+    np.testing.assert_allclose(cropped[0, [0, -1], 0], [64, 191], atol=2)
+    examples = Examples(np.array([0]), paths=(path,))
+    (padded,) = photographs_of(examples, [0], "pad")
+    assert padded.shape == cropped.shape
+    np.testing.assert_array_equal(padded[[0, -1]], 127)
+    np.testing.assert_allclose(padded[LONGEST // 2, [0, -1], 0], [0, 255], 2)
