@@ -25,7 +25,7 @@ def import_extra(names, extra: str, purpose: str) -> list:
 
 
 def install_command(extra: str) -> str:
-    """What installs an extra; quoted, as shells read square brackets."""
+    """Returns the command that installs an extra."""
     return (
         f'pip install "keras-fgvc[{extra}]" '
         f'(from a clone: pip install -e ".[{extra}]")'

@@ -1,4 +1,4 @@
-"""All that differs between one device and many.
+"""Differences between one device and many.
 
 Everything else in the package is written for one device. Under a
 `tf.distribute` strategy a step runs once per replica on its share of the
@@ -28,7 +28,7 @@ def _replica_context():
 
 
 def must_synchronize() -> bool:
-    """Whether a layer that is built now will have replicas beside it.
+    """Tells whether a layer that is built now will have replicas beside it.
 
     BatchNormalization is then to use the joined batch's statistics. JAX sees
     the joined batch anyway; Keras refuses the argument elsewhere. One device
@@ -59,7 +59,7 @@ def strategy_scope(model):
 
 
 def is_multi_worker(strategy) -> bool:
-    """Whether a strategy has other processes, each with its replicas."""
+    """Tells whether a strategy has other processes, each with its replicas."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf

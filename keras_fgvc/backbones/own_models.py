@@ -1,4 +1,4 @@
-"""What is asked of a user's own model: its channels, its size, its pixels."""
+"""Checks of a user's own model: its channels, its size, its pixels."""
 
 import re
 import warnings
@@ -146,7 +146,7 @@ def _normalizes(layer):
 
 
 def _family(names):
-    """How the network of one of these names expects pixels, or `None`."""
+    """Returns how the network of a name expects pixels, or `None`."""
     for name in names:
         plain = _plain(name)
         for family, known in FAMILIES.items():

@@ -155,7 +155,7 @@ def _heights_at(graph: keras.Function, size: int) -> list:
 
 
 def _strides_at_fixed_size(model: keras.Model, tensors: list, error) -> list:
-    """For graphs that work at one size only: the nearest power of two."""
+    """Rounds strides to a power of two, for graphs of one size only."""
     height = model.inputs[0].shape[1]
     if height is None:
         raise ValueError(

@@ -221,7 +221,7 @@ class Precomputed:
         return plan.batches(one_epoch)
 
     def arrays(self, split: str) -> np.ndarray:
-        """All arrays of a split in memory, float32 `(n, ...)`.
+        """Reads the arrays of a split into memory, float32 `(n, ...)`.
 
         For small ones, such as boxes.
         """

@@ -1,4 +1,4 @@
-"""What a trained model is worth on a split, alone and beside others.
+"""Evaluates trained models on a split, alone and beside each other.
 
 `predict` runs the model once; everything else is counted on its
 `Predictions`, which can be saved.

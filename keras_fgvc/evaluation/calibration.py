@@ -1,4 +1,4 @@
-"""Whether a model's probabilities are what they say."""
+"""Calibration: how far a model's probabilities are from its accuracy."""
 
 import numpy as np
 

@@ -136,7 +136,7 @@ def mean_and_spread(values) -> tuple[float, float]:
 
 
 def _compare(own, other):
-    """Of arrays (seeds, images); `other` is the baseline's, if not itself."""
+    """Compares correctness of shape (seeds, images) with the baseline's."""
     mean, spread = mean_and_spread(own.mean(axis=1))
     difference = over_images = over_seeds = math.nan
     if other is not None:
@@ -158,7 +158,7 @@ def _compare(own, other):
 
 
 def _standard_error(values):
-    """Of the mean of a vector."""
+    """Returns the standard error of the mean of a vector."""
     return mean_and_spread(values)[1] / math.sqrt(len(values))
 
 

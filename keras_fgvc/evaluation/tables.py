@@ -48,7 +48,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What `tabulate` returns; `str(table)` is Markdown.
+    """Result of `tabulate`; `str(table)` is Markdown.
 
     Args:
         baseline: Name of the row that the others are compared with.
@@ -75,7 +75,7 @@ class Table:
         return "\n".join(lines)
 
     def as_dict(self) -> dict:
-        """All figures for a JSON file, with None for what is not known."""
+        """Returns figures for a JSON file, None where one is not known."""
         rows = {}
         for name, row in self.rows.items():
             rows[name] = {
@@ -91,7 +91,7 @@ class Table:
 
 
 def tabulate(runs: dict, baseline: str | None = None) -> Table:
-    """All figures of several methods, and their differences to one of them.
+    """Figures of several methods, and their differences to one of them.
 
     Args:
         runs: From the name of a row to a list of `Predictions`, one a seed.
@@ -158,7 +158,7 @@ def _plain(pair):
 
 
 def _pair(mean, spread, form):
-    """Such as "67.28 (0.77)"; without a spread if it is not known."""
+    """Formats "67.28 (0.77)"; without a spread if it is not known."""
     behind = "" if math.isnan(spread) else f" ({spread:{form}})"
     return _number(mean, form) + behind
 

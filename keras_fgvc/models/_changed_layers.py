@@ -1,4 +1,4 @@
-"""What was changed in a model's layers after its constructor made them.
+"""Changes of a model's layers after its constructor made them.
 
 A saved model is rebuilt by its constructor, which knows nothing of a later
 `quantize`, `enable_lora`, dtype policy or attribute. The differences between

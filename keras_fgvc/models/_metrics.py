@@ -1,4 +1,4 @@
-"""Which metrics read class numbers and which one-hot rows, and both served.
+"""Feeds metrics with class numbers or one-hot rows, as each reads.
 
 Labels are class numbers. Of Keras's metrics and losses those with "sparse" in
 their name read them so; all others compare a row of the targets with a row of

@@ -36,7 +36,7 @@ class ReplicatedModel(LooksAtPixels):
         self._predict_alone = None
 
     def predict_on_batch(self, x):
-        """As `keras.Model.predict_on_batch`; on the first device alone."""
+        """Predicts as `keras.Model` does, on the first device alone."""
         if not self._is_replicated:
             return super().predict_on_batch(x)
         import tensorflow as tf

@@ -89,7 +89,7 @@ def weights_of(sample_weight):
 
 
 def _has_unknown_rank(values):
-    """As where TensorFlow has traced a step with rows and with columns."""
+    """Tells whether TensorFlow has traced a step with rows and columns."""
     return getattr(getattr(values, "shape", None), "rank", 0) is None
 
 

@@ -76,7 +76,7 @@ def with_losses(
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class ModelWithLosses(FineGrainedModel):
-    """What `with_losses` returns."""
+    """Model that `with_losses` returns."""
 
     def __init__(
         self,

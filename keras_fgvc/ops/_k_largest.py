@@ -29,7 +29,7 @@ def k_largest(pixels, k: int):
 
 
 def _is_eager(pixels) -> bool:
-    """Whether operations are dispatched one by one and not as a graph."""
+    """Tells whether operations run one by one and not as a graph."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

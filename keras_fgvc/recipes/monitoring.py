@@ -1,4 +1,4 @@
-"""Which epoch of a stage is kept."""
+"""Choice of the epoch of a stage that is kept."""
 
 import math
 

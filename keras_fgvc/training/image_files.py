@@ -104,7 +104,7 @@ def read_pixels(path, size: int, resize: str = SQUASH):
 
 
 def read_placed(path, size: int, resize: str):
-    """As `read_pixels`, with the frame, see `decoding.resizing`."""
+    """Reads as `read_pixels`, with the frame, see `decoding.resizing`."""
 
     def read(encoded):
         return place(decode(encoded, (size, size)), (size, size), resize)

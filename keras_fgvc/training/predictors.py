@@ -131,7 +131,7 @@ def of_bytes(path, names_path) -> Predictor:
 
 
 def read_names(path):
-    """One name a line; editors may put a mark in front of the first.
+    """Reads one name per line; editors may put a mark in front of the first.
 
     Raises:
         DamagedFileError: If these are no names of classes.

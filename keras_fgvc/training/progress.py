@@ -1,4 +1,4 @@
-"""What a training shows: figures that mean something, and the time left."""
+"""Progress of a training: figures that mean something, and the time left."""
 
 import time
 

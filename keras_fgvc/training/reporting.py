@@ -158,7 +158,7 @@ def _show_confusions(reader, predicted, folder, count):
 
 
 def _made_by(workdir):
-    """What the command line noted, if the run was trained by it."""
+    """Returns the command line's notes, if it trained the run."""
     path = workdir / MADE_BY
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))

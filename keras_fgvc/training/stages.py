@@ -116,7 +116,7 @@ def fit(
 
 
 class _Run:
-    """All stages of a model in a folder that this process may write to."""
+    """Runs the stages of a model in a folder that this process may write to."""
 
     tune_threshold = False
 

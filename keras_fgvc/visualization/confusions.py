@@ -1,4 +1,4 @@
-"""Which classes a model takes for one another."""
+"""Finds the classes that a model confuses most."""
 
 import dataclasses
 

@@ -11,7 +11,7 @@ NOT_FIGURES = ("epoch", "learning_rate")
 
 @dataclasses.dataclass(frozen=True)
 class StageSpan:
-    """Where a stage lies among all epochs: `start` to `stop`, its best."""
+    """Place of a stage among all epochs: `start` to `stop`, its best."""
 
     name: str
     start: int

@@ -1,4 +1,4 @@
-"""What all pictures are drawn with: figures, photographs, maps, boxes."""
+"""Draws the parts of all pictures: figures, photographs, maps, boxes."""
 
 import numpy as np
 

@@ -103,7 +103,7 @@ def _check_room(images, lines):
 
 
 def title_of(explanation, label, class_names=None) -> str:
-    """What an image is and what was said; what was said alone if unknown."""
+    """Formats the true class, where it is known, and the predicted one."""
     said = explanation.top[0].name
     if label is None:
         return said
@@ -121,7 +121,7 @@ def true_name(explanation, label, class_names=None) -> str:
 def _draw_block(
     block, image, explanation, label, true_box, class_names, column, name
 ):
-    """All panels of one image; the bars begin at `column`."""
+    """Draws the panels of one image; the bars begin at `column`."""
     title = title_of(explanation, label, class_names)
     if name is not None:
         title = f"{shortened(name)}\n{title}"
@@ -170,7 +170,7 @@ class _Block:
 
 
 def _lines(explanation):
-    """How many lines of the grid an image takes."""
+    """Counts the lines of the grid that an image takes."""
     bars = max(len(explanation.top), len(member_bars(explanation, None)[1]))
     return max(
         math.ceil(len(explanation.maps) / MAPS_A_LINE),

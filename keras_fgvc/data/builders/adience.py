@@ -49,7 +49,7 @@ COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
 
 @dataclasses.dataclass(eq=False)
 class AdienceConfig(tfds.core.BuilderConfig):
-    """What is the label ("age" or "gender"), and which fold is test."""
+    """Label ("age" or "gender"), and fold that is the test split."""
 
     attribute: str = "age"
     test_fold: int = 0

@@ -43,7 +43,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclasses.dataclass(eq=False)
 class AircraftConfig(tfds.core.BuilderConfig):
-    """Which of the three levels is the label, and the file that names it."""
+    """Level that is the label, one of three, and the file that names it."""
 
     names_file: str = ""
     num_classes: int = 0

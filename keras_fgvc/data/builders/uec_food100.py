@@ -94,7 +94,7 @@ class UecFood100(ListedImages):
 
 
 def split_images(images_of_classes) -> dict[str, bool]:
-    """Whether an image is test, by its number, the same in every folder.
+    """Tells by its number whether an image is in the test split.
 
     Args:
         images_of_classes: For each class the numbers of its images.

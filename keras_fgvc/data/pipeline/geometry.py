@@ -208,7 +208,7 @@ def cut_box(box, window: Window):
 
 @dataclasses.dataclass(frozen=True)
 class Placing:
-    """How images and their boxes are brought to one size.
+    """Way to bring images and their boxes to one size.
 
     Args:
         load_size: Pair (height, width) of what a model gets, in pixels.

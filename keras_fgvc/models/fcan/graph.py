@@ -180,7 +180,7 @@ def middle_boxes(part_sizes, map_size):
 
 
 def make_classifiers(whole, num_classes, size, num_parts):
-    """One network a view: the whole image, then each part.
+    """One network per view: the whole image, then each part.
 
     Args:
         whole: The backbone of the first; the others get copies of it.

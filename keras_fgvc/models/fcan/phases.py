@@ -66,7 +66,7 @@ def _feature_maps(model, stage, data, *, folder, load_size):
 
 
 def _part_images(model, stage, data, *, folder, load_size):
-    """All classification networks on regions that are found once."""
+    """Trains the classification networks on regions that are found once."""
     del stage
     boxes = caches.part_boxes(model, data, folder, load_size)
     return tasks.PartsTask(model), PartImages(data, boxes, boxes_of="resized")

@@ -22,7 +22,7 @@ MOST_CELLS_FOR_ONE_PRODUCT = 784
 
 
 class Axis:
-    """Where the samples of boxes fall on one axis of a map.
+    """Positions of the samples of boxes on one axis of a map.
 
     Attributes:
         first, second: (b, n, size * samples) int32, the two cells that a

@@ -1,4 +1,4 @@
-"""From a heat map to the box of the object in it (ELoPE, section 5)."""
+"""Boxes of the objects in heat maps (ELoPE, section 5)."""
 
 from keras import ops
 
