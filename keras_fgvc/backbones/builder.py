@@ -3,10 +3,12 @@
 import keras
 
 from keras_fgvc import _checks
-from keras_fgvc.backbones import freezing, preprocessing, registry
+from keras_fgvc.backbones import freezing, own, registry
+from keras_fgvc.backbones import preprocessing as pixels_of
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.dilation import dilate
+from keras_fgvc.backbones.nested import find_nested
 
 
 def build(
@@ -18,6 +20,8 @@ def build(
     input_shape: tuple = (None, None, 3),
     batch_norm_momentum: float = 0.9,
     output_stride: int | None = None,
+    preprocessing="own",
+    tokens: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Makes a functional model from raw pixels to feature maps.
@@ -84,10 +88,12 @@ def build(
     _checks.check_choice("batch_norm", batch_norm, freezing.MODES)
     _checks.check_in_range("batch_norm_momentum", batch_norm_momentum, 0, 1)
     _check_taps(taps)
-    if isinstance(backbone, str):
+    whole = own.settle(backbone, weights, preprocessing, tokens)
+    if isinstance(whole, str):
+        backbone = whole
         whole = _named_model(backbone, weights, input_shape)
     else:
-        whole = _own_model(backbone, weights)
+        _check_own_weights(weights)
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
     if output_stride is not None:
@@ -204,6 +210,11 @@ def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
 
 
 def _truncate(model: keras.Model, taps, name: str) -> keras.Model:
+    nested = find_nested(model)
+    if nested is not None:
+        images = tap_finder.input_of(model, nested)
+        outputs = nested.tapped(taps)(images)
+        return keras.Model(model.inputs[0], outputs, name=name)
     outputs = [tap_finder.resolve(model, tap) for tap in taps]
     result = keras.Model(
         model.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=name
@@ -215,35 +226,20 @@ def _named_model(backbone: str, weights, input_shape) -> keras.Model:
     entry = registry.find(backbone)
     _check_input_shape(input_shape, backbone, entry)
     images = keras.Input(input_shape, name="image")
-    pixels = preprocessing.preprocess(images, entry.pixels)
+    pixels = pixels_of.preprocess(images, entry.pixels)
     model = registry.construct(entry, input_tensor=pixels)
     if weights is not None:
         weight_files.load(model, backbone, weights)
     return model
 
 
-def _own_model(model, weights) -> keras.Model:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`backbone` must be a name of backbones.available() or a "
-            f"keras.Model. Received: {model!r} "
-            f"(of type {type(model).__name__})."
-        )
+def _check_own_weights(weights) -> None:
     if weights not in (None, "imagenet"):
         raise ValueError(
             "`weights` must be None where `backbone` is a keras.Model: load "
             "the weights into the model first. "
             f"Received: weights={weights!r}."
         )
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise ValueError(
-            "`backbone` must be a functional or Sequential model with one "
-            "image input (batch, height, width, channels), and must be built. "
-            f"Received: model {model.name!r} with input shapes "
-            f"{[tuple(tensor.shape) for tensor in inputs]}."
-        )
-    return model
 
 
 def _check_input_shape(input_shape, backbone: str, entry) -> None:

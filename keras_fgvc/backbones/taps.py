@@ -54,6 +54,12 @@ def resolve(model: keras.Model, tap: int | str):
     """
     if isinstance(tap, str):
         return _by_name(model, tap)
+    check_stride(tap)
+    return _by_stride(model, tap)
+
+
+def check_stride(tap) -> None:
+    """Raises unless a tap that is no name is one of `STRIDES`."""
     if isinstance(tap, bool) or not isinstance(tap, int):
         raise TypeError(
             "A tap must be a stride (4, 8, 16 or 32) or a layer's name. "
@@ -64,7 +70,6 @@ def resolve(model: keras.Model, tap: int | str):
             f"A tap's stride must be one of {STRIDES}. Received: {tap}. "
             "Other maps are reached by their layer's name."
         )
-    return _by_stride(model, tap)
 
 
 def _by_name(model: keras.Model, name: str):
@@ -80,10 +85,9 @@ def _by_name(model: keras.Model, name: str):
 
 
 def _by_stride(model: keras.Model, stride: int):
-    pyramid = getattr(model, "pyramid_outputs", {})  # KerasHub: "P3" is 2**3
-    level = f"P{int(math.log2(stride))}"
-    if level in pyramid:
-        return pyramid[level]
+    level = _pyramid(model).get(stride)
+    if level is not None:
+        return level
     maps = _feature_maps(model)
     candidates = [item for item in maps if item.stride == stride]
     if not candidates:
@@ -95,6 +99,16 @@ def _by_stride(model: keras.Model, stride: int):
         )
     preferred = _preferred(maps, candidates)
     return (preferred or candidates)[-1].tensor
+
+
+def _pyramid(model: keras.Model) -> dict:
+    """KerasHub's own choice of maps, by their strides.
+
+    Not by their names: "P3" is stride 8 in most families, in MiT stride 16.
+    """
+    levels = getattr(model, "pyramid_outputs", {}).values()
+    maps = [level for level in levels if len(level.shape) == 4]
+    return dict(zip(_strides(model, maps), maps, strict=True)) if maps else {}
 
 
 def _preferred(maps: list, candidates: list) -> list:
@@ -144,13 +158,18 @@ def _strides(model: keras.Model, tensors: list) -> list:
 
 def _heights_at(graph: keras.Function, size: int) -> list:
     """Heights of the graph's outputs for square images of `size`."""
+    return [shape[1] for shape in shapes_at(graph, size, size)]
+
+
+def shapes_at(graph: keras.Function, height: int, width: int) -> list:
+    """Shapes of the graph's outputs for images of a size."""
     image = graph.inputs[0]
-    probe = keras.KerasTensor((1, size, size, image.shape[-1]), image.dtype)
+    probe = keras.KerasTensor((1, height, width, image.shape[-1]), image.dtype)
     # As compute_output_spec, which insists on the size a model was built for.
     outputs = graph._run_through_graph(
         [probe], operation_fn=lambda operation: operation.compute_output_spec
     )
-    return [output.shape[1] for output in outputs]
+    return [output.shape for output in keras.tree.flatten(outputs)]
 
 
 def _strides_at_fixed_size(model: keras.Model, tensors: list, error) -> list:
@@ -188,6 +207,15 @@ def nodes(model: keras.Model) -> list:
         for node in operation._inbound_nodes
         if node in inside
     ]
+
+
+def input_of(model: keras.Model, layer):
+    """The tensor that a layer is called with in the graph of a model."""
+    return next(
+        node.input_tensors[0]
+        for operation, node in nodes(model)
+        if operation is layer
+    )
 
 
 def strides_of_tensors(model: keras.Model) -> dict:

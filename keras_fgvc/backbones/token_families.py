@@ -1,0 +1,329 @@
+"""KerasHub's transformers by their blocks: pixels to a patch grid per block.
+
+A family knows the layers that its blocks need, so that a network can be
+tapped behind any block and keeps no weight that no tap needs. Class, register
+and distillation tokens take part in the attention and are dropped from the
+grids.
+"""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_fgvc.ops import resample_positions
+
+
+class Block(NamedTuple):
+    """One block: its layers, pixels per cell, channels, names it goes by."""
+
+    layers: tuple
+    stride: int
+    channels: int
+    names: tuple
+
+
+class HeldWeights(keras.layers.Layer):
+    """Weights of a layer of which the network needs no other weight.
+
+    Such as the position embeddings of a DINOv2, which KerasHub's own layer
+    computes anew from the ones before training when a file is loaded.
+    """
+
+    def __init__(self, weights, **kwargs):
+        super().__init__(**kwargs)
+        self.held = list(weights)
+        self.built = True
+
+
+class VisionTransformer:
+    """ViT, DeiT, DINOv2 and DINOv3: one scale, tokens before the patches.
+
+    Args:
+        patch: Side of a patch in pixels.
+        project: Layer from pixels to patches.
+        tokens: Weights `(1, n, channels)` of the tokens before the patches.
+        positions: Weight `(1, n, channels)` or `(n, channels)` for the first
+            of the tokens and the patches, or `None`.
+        grid: Rows and columns that `positions` has.
+        blocks: The layers.
+        norm: Layer behind the last block.
+        dropout: Layer before the first block, or `None`.
+        rope: Layer from pixels to rotary position embeddings, or `None`.
+    """
+
+    any_size = True
+
+    def __init__(
+        self, patch, project, blocks, norm, tokens, *, positions=None, **rest
+    ):
+        self.patch, self.project, self.norm = patch, project, norm
+        self.tokens, self.positions = tokens, positions
+        self.grid = rest.get("grid")
+        self.dropout, self.rope = rest.get("dropout"), rest.get("rope")
+        channels = tokens[0].shape[-1] if tokens else positions.shape[-1]
+        self.blocks = [
+            Block((block,), patch, channels, (block.name,)) for block in blocks
+        ]
+        weights = [*tokens, *([] if positions is None else [positions])]
+        self.held = HeldWeights(weights, name="tokens")
+
+    def stem(self):
+        """The layers before the first block."""
+        layers = (self.held, self.project, self.dropout, self.rope)
+        return [layer for layer in layers if layer is not None]
+
+    def states(self, pixels, count):
+        """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
+        height, width = ops.shape(pixels)[1:3]
+        size = height // self.patch, width // self.patch
+        x = self._embed(pixels, size)
+        if self.dropout is not None:
+            x = self.dropout(x)
+        options, num_tokens = {}, sum(token.shape[1] for token in self.tokens)
+        if self.rope is not None:
+            options["position_embeddings"] = self.rope(pixels)
+            options["num_prefix_tokens"] = num_tokens
+        for block in self.blocks[:count]:
+            x = block.layers[0](x, **options)
+            if isinstance(x, (tuple, list)):  # DeiT: and the attention
+                x = x[0]
+            patches = x[:, num_tokens:]
+            yield ops.reshape(patches, (-1, *size, x.shape[-1]))
+
+    def cells(self, side, number):
+        """Cells of a grid behind a block along a side of the image."""
+        return side // self.patch
+
+    def _embed(self, pixels, size):
+        """Tokens and patches with their positions, `(b, n, c)`."""
+        patches = self.project(pixels)
+        channels = patches.shape[-1]
+        patches = ops.reshape(patches, (-1, size[0] * size[1], channels))
+        batch, dtype = ops.shape(patches)[0], patches.dtype
+        tokens = [ops.cast(token, dtype) for token in self.tokens]
+        if self.positions is not None:
+            positions = ops.cast(self.positions, dtype)
+            positions = ops.reshape(positions, (1, -1, channels))
+            before = positions.shape[1] - self.grid[0] * self.grid[1]
+            patches += resample_positions(
+                positions[:, before:], self.grid, size
+            )
+            # Register tokens have no position: they follow those which have.
+            for number in range(before):
+                tokens[number] += positions[:, number : number + 1]
+        tokens = [ops.tile(token, (batch, 1, 1)) for token in tokens]
+        return ops.concatenate([*tokens, patches], axis=1)
+
+
+class Swin:
+    """Swin: four scales, one token per cell and no others."""
+
+    any_size = False
+
+    def __init__(self, network):
+        self.network, self.norm = network, network.norm
+        self.blocks, self.before = [], []  # of each block: is it downsampled?
+        self.window = network.window_size
+        for index, stage in enumerate(network.stages):
+            stride = network.patch_size * 2**index
+            for number, block in enumerate(stage.blocks):
+                layers, names = (block,), ()
+                if number == 0 and index > 0:
+                    layers = (network.stages[index - 1].downsample, block)
+                if number == len(stage.blocks) - 1:
+                    names = (stage.name,)
+                self.blocks.append(Block(layers, stride, stage.dim, names))
+
+    def stem(self):
+        """The layers before the first block."""
+        return [self.network.patch_embedding, self._dropout()]
+
+    def _dropout(self):
+        return self.network.get_layer("pos_drop")
+
+    def states(self, pixels, count):
+        """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
+        size = [side // self.network.patch_size for side in pixels.shape[1:3]]
+        x = self._dropout()(self.network.patch_embedding(pixels))
+        number = 0
+        for block in self.blocks[:count]:
+            *downsample, attention = block.layers
+            for layer in downsample:
+                x = layer(x, H=size[0], W=size[1])
+                size = [(side + 1) // 2 for side in size]
+                number = 0
+            self._fit(attention, size, number)
+            number += 1
+            x = attention(x)
+            yield ops.reshape(x, (-1, *size, block.channels))
+
+    def cells(self, side, number):
+        """Cells of a grid behind a block along a side of the image."""
+        cells, patch = side // self.network.patch_size, self.network.patch_size
+        while patch < self.blocks[number - 1].stride:
+            cells, patch = (cells + 1) // 2, patch * 2
+        return cells
+
+    def _fit(self, block, size, number):
+        """Tells a block the grid that it has for these images."""
+        if min(size) < self.window:
+            smallest = self.window * self.blocks[-1].stride
+            raise ValueError(
+                "The images must have at least one window of "
+                f"{self.window} x {self.window} cells in each stage of the "
+                f"Swin {self.network.name!r}. Received: {size[0]} x {size[1]} "
+                f"cells. Give images of at least {smallest} pixels, or a "
+                "Swin with a smaller `window_size`."
+            )
+        block.input_resolution = tuple(size)
+        block.window_size = self.window
+        shifted = number % 2 and min(size) > self.window
+        block.shift_size = self.window // 2 if shifted else 0
+
+
+class MiT:
+    """SegFormer's encoder: four scales, square images, no other tokens."""
+
+    any_size = False
+    norm = None  # each scale has its own, behind its last block
+
+    def __init__(self, network):
+        self.network, self.blocks = network, []
+        norms = [
+            layer
+            for layer in network.layers
+            if isinstance(layer, keras.layers.LayerNormalization)
+        ]
+        stride = 1
+        for level, depth in enumerate(network.layerwise_depths):
+            embed = network.get_layer(f"patch_and_embed_{level}")
+            stride *= embed.stride
+            for number in range(depth):
+                name = f"hierarchical_encoder_{level}_{number}"
+                layers = [network.get_layer(name)]
+                if number == 0:
+                    layers.insert(0, embed)
+                if number == depth - 1:
+                    layers.append(norms[level])
+                names = (name, f"stage_{level}")[: 1 + (number == depth - 1)]
+                self.blocks.append(
+                    Block(tuple(layers), stride, embed.project_dim, names)
+                )
+
+    def stem(self):
+        """The layers before the first block."""
+        return []
+
+    def states(self, pixels, count):
+        """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
+        height, width = pixels.shape[1:3]
+        if height != width:
+            raise ValueError(
+                f"The images must be square for the MiT {self.network.name!r}. "
+                f"Received: {height} x {width} pixels. Resize them."
+            )
+        grid = pixels
+        for number, block in enumerate(self.blocks[:count], start=1):
+            # A scale begins on the grid of the one before.
+            starts = hasattr(block.layers[0], "proj")
+            x = grid if starts else ops.reshape(
+                grid, (-1, grid.shape[1] * grid.shape[2], grid.shape[3])
+            )
+            for layer in block.layers:
+                x = layer(x)
+            side = self.cells(height, number)
+            grid = ops.reshape(x, (-1, side, side, block.channels))
+            yield grid
+
+    def cells(self, side, number):
+        """Cells of a grid behind a block along a side of the image."""
+        for block in self.blocks[:number]:
+            embed = block.layers[0]
+            if hasattr(embed, "proj"):
+                padding = 2 * (embed.patch_size // 2) - embed.patch_size
+                side = (side + padding) // embed.stride + 1
+        return side
+
+
+def _grid(network):
+    height, width = network.image_shape[:2]
+    return height // _side(network), width // _side(network)
+
+
+def _side(network):
+    patch = network.patch_size
+    return patch if isinstance(patch, int) else patch[0]
+
+
+def _layer(network, name):
+    """The layer of a class; names can be a user's."""
+    return next(x for x in network.layers if type(x).__name__ == name)
+
+
+def _vit(network):
+    stem = _layer(network, "ViTPatchingAndEmbedding")
+    encoder = _layer(network, "ViTEncoder")
+    return VisionTransformer(
+        _side(network),
+        stem.patch_embedding,
+        encoder.encoder_layers,
+        encoder.layer_norm,
+        [stem.class_token] if stem.use_class_token else [],
+        positions=stem.position_embedding.embeddings,
+        grid=_grid(network),
+        dropout=encoder.dropout,
+    )
+
+
+def _deit(network):
+    stem = _layer(network, "DeiTEmbeddings")
+    encoder = _layer(network, "DeiTEncoder")
+    return VisionTransformer(
+        _side(network),
+        stem.patch_embedding,
+        encoder.encoder_layers,
+        encoder.layer_norm,
+        [stem.class_token, stem.distillation_token],
+        positions=stem.position_embedding,
+        grid=_grid(network),
+        dropout=stem.dropout,
+    )
+
+
+def _dino(network):
+    stem = network.embeddings
+    tokens = [stem.cls_token]
+    if network.num_register_tokens:
+        tokens.append(stem.register_tokens)
+    return VisionTransformer(
+        _side(network),
+        stem.patch_embeddings,
+        network.encoder.layers,
+        network.layernorm,
+        tokens,
+        positions=getattr(stem, "interpolated_position_embeddings", None),
+        grid=_grid(network) if network.image_shape[0] else None,
+        dropout=getattr(stem, "dropout", None),
+        rope=getattr(network, "rope_embedding", None),
+    )
+
+
+_FAMILIES = {
+    "ViTBackbone": _vit,
+    "DeiTBackbone": _deit,
+    "DINOV2Backbone": _dino,
+    "DINOV3Backbone": _dino,
+    "SwinTransformerBackbone": Swin,
+    "MiTBackbone": MiT,
+}
+
+
+def find(network: keras.Model):
+    """Returns the blocks of a network of KerasHub, or None of another."""
+    for parent in type(network).__mro__:
+        if parent.__module__.startswith("keras_hub."):
+            make = _FAMILIES.get(parent.__name__)
+            if make is not None:
+                return make(network)
+    return None
