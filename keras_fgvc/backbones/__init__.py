@@ -19,7 +19,10 @@ from keras_fgvc.backbones.builder import (
 )
 from keras_fgvc.backbones.freezing import set_trainable
 from keras_fgvc.backbones.insertion import insert
+from keras_fgvc.backbones.nested import import_hub_for
+from keras_fgvc.backbones.own import settle_arguments
 from keras_fgvc.backbones.registry import available
+from keras_fgvc.backbones.stems import clone_early_layers
 from keras_fgvc.backbones.weights import copy_weights
 from keras_fgvc.backbones.wide_resnet import wide_resnet
 
@@ -28,9 +31,12 @@ __all__ = [
     "build",
     "clone",
     "clone_batch_norm",
+    "clone_early_layers",
     "clone_stem",
     "copy_weights",
+    "import_hub_for",
     "insert",
+    "settle_arguments",
     "set_trainable",
     "wide_resnet",
 ]

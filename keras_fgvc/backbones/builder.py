@@ -33,10 +33,16 @@ def build(
     result, not copied, so `batch_norm` changes yours as well.
 
     Args:
-        backbone: a name of `available()`, or a functional or Sequential
-            `keras.Model` with one image input (KerasHub backbones too).
+        backbone: a name of `available()`, a functional or Sequential
+            `keras.Model` with one image input, a backbone of KerasHub (also
+            one that ends in tokens, such as a ViT), one of KerasHub's
+            presets as `"hub:NAME"`, or a folder that its `save_to_preset`
+            wrote.
         taps: strides (4, 8, 16 or 32) or layer names. A stride stands for
-            the last feature map of that stride.
+            the last feature map of that stride. A transformer has
+            `"block_1"` and so on: the patches as that block gives them,
+            before the network's last norm. A stride that it lacks is made
+            from its output by pooling or bilinear interpolation.
         weights: of a named backbone, "imagenet" (default; downloaded once),
             None for random ones, or the path of a local .weights.h5, .h5 or
             .keras file saved from the `keras.applications` model of that
@@ -58,6 +64,15 @@ def build(
             3.1), and the weights stay as they are. `taps` still name the maps
             by their strides before: 32 is the last one, with cells of 16 or 8
             pixels now. None (default) leaves the network alone.
+        preprocessing: from raw pixels 0..255 to what a network that is no
+            name was trained with: "own" (default; a preset's, of a
+            `keras.Model` none), "imagenet" (less ImageNet's mean, over its
+            deviation), "tf" (-1..1), "none", or a layer or function of
+            images. A backbone object of KerasHub holds none.
+        tokens: of a `keras.Model` that ends in tokens `(batch, tokens,
+            channels)`: how many class, register and distillation tokens
+            stand before the patches. None (default) finds it where only one
+            grid of patches fits.
         name: name of the model; default the backbone's.
 
     Returns:
@@ -93,7 +108,7 @@ def build(
         backbone = whole
         whole = _named_model(backbone, weights, input_shape)
     else:
-        _check_own_weights(weights)
+        whole = _own_model(whole, weights)
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
     if output_stride is not None:
@@ -233,13 +248,28 @@ def _named_model(backbone: str, weights, input_shape) -> keras.Model:
     return model
 
 
-def _check_own_weights(weights) -> None:
+def _own_model(model, weights) -> keras.Model:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`backbone` must be a name of backbones.available() or a "
+            f"keras.Model. Received: {model!r} "
+            f"(of type {type(model).__name__})."
+        )
     if weights not in (None, "imagenet"):
         raise ValueError(
             "`weights` must be None where `backbone` is a keras.Model: load "
             "the weights into the model first. "
             f"Received: weights={weights!r}."
         )
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise ValueError(
+            "`backbone` must be a functional or Sequential model with one "
+            "image input (batch, height, width, channels), and must be built. "
+            f"Received: model {model.name!r} with input shapes "
+            f"{[tuple(tensor.shape) for tensor in inputs]}."
+        )
+    return model
 
 
 def _check_input_shape(input_shape, backbone: str, entry) -> None:

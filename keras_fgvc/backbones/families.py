@@ -35,8 +35,11 @@ class BlockFamily:
         blocks: What `token_families.find` returned.
     """
 
+    has_maps = False  # whether early layers give maps
+
     def __init__(self, network, blocks):
         self.network, self.blocks = network, blocks
+        self.first_stride = blocks.blocks[0].stride
         self.names = {}
         for number, block in enumerate(blocks.blocks, start=1):
             for name in (f"block_{number}", *block.names):
@@ -121,6 +124,7 @@ class GraphFamily:
         self.network, self.tokens = network, tokens
         self.tensors = []
         self.ends_in_tokens = ends_in_tokens(network)
+        self.has_maps, self.first_stride = not self.ends_in_tokens, None
         if self.ends_in_tokens:
             self.tensors.append(network.outputs[0])
             self.grid = token_grid(network, tokens)
@@ -229,7 +233,8 @@ def token_grid(network, tokens, tensor=None):
     grids = {
         (height // side, width // side)
         for side in _PATCHES
-        if (height // side) * (width // side) + 0 in {count - n for n in numbers}
+        if (height // side) * (width // side) + 0
+        in {count - n for n in numbers}
         and height % side == 0
         and width % side == 0
     }

@@ -14,7 +14,9 @@ from keras_fgvc.backbones.nested import (
     NestedNetwork,
     find_nested,
     import_hub,
+    make_family,
 )
+from keras_fgvc.backbones.taps import STRIDES
 
 PREFIX = "hub:"
 UNSAID = (
@@ -35,8 +37,9 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
         tokens: See `backbones.build`.
 
     Returns:
-        The name of a named backbone; a `keras.Model` of everything else. A
-        saved file can hold it, also where the preset is gone.
+        The name of a named backbone, a `keras.Model` of everything else. A
+        saved file can hold that model, also when the preset is gone. What is
+        no image model is returned as it is.
     """
     network, own = backbone, None
     if isinstance(backbone, (str, os.PathLike)):
@@ -48,9 +51,9 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
     elif is_hub(backbone, "Task"):
         network = backbone.backbone
         own = _converter_layer(getattr(backbone, "preprocessor", None))
-    if not isinstance(network, keras.Model):
-        raise _wrong_type(backbone)
-    _check_inputs(network)
+    if not isinstance(network, keras.Model) or not _has_one_image(network):
+        return network
+    _check_channels_last(network)
     step = pixels.as_step(preprocessing, own)
     if is_hub(network) and preprocessing == "own" and own is None:
         warnings.warn(UNSAID.format(name=network.name), stacklevel=4)
@@ -63,6 +66,23 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
             f"{network.name!r}. Omit it."
         )
     return _in_front(network, step) if step else network
+
+
+def settle_arguments(arguments: dict, weights) -> dict:
+    """Returns the arguments of a method with its backbone as one model.
+
+    Args:
+        arguments: Holds `"backbone"`, `"preprocessing"` and `"tokens"`.
+        weights: See `settle`.
+    """
+    names = ("backbone", "preprocessing", "tokens")
+    backbone, preprocessing, tokens = (arguments[name] for name in names)
+    settled = settle(backbone, weights, preprocessing, tokens)
+    if isinstance(settled, str):
+        return dict(zip(names, (settled, "own", None), strict=True))
+    # "none" for a network as it was given: it was checked already.
+    rest = ("none" if settled is backbone else "own", None)
+    return dict(zip(names, (settled, *rest), strict=True))
 
 
 def is_preset(backbone: str) -> bool:
@@ -114,7 +134,7 @@ def _nest(network, step, tokens):
     """Images, preprocessing, and the network as one layer."""
     image = keras.Input((None, None, network.inputs[0].shape[-1]), name="image")
     layer = NestedNetwork(
-        network, _any_tap(network), tokens=tokens, name=network.name
+        network, _any_tap(network, tokens), tokens=tokens, name=network.name
     )
     return keras.Model(
         image, layer(step(image) if step else image), name=network.name
@@ -130,10 +150,15 @@ def _in_front(network, step):
     return keras.Model(image, outputs, name=network.name)
 
 
-def _any_tap(network):
-    """A tap that the network has."""
-    if token_families.find(network) is not None or ends_in_tokens(network):
-        return (32,)
+def _any_tap(network, tokens):
+    """A tap that the network has: its coarsest stride, or its last layer."""
+    family = make_family(network, tokens)
+    for stride in sorted(STRIDES, reverse=True):
+        try:
+            family.find(stride)
+        except ValueError:
+            continue
+        return (stride,)
     return (network.outputs[-1]._keras_history.operation.name,)
 
 
@@ -188,26 +213,16 @@ def _check_named(backbone, preprocessing, tokens) -> None:
         )
 
 
-def _check_inputs(model) -> None:
+def _has_one_image(model) -> bool:
+    """Tells whether a model takes one batch of images, channels last."""
     inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+    return len(inputs) == 1 and len(inputs[0].shape) == 4
+
+
+def _check_channels_last(network) -> None:
+    if getattr(network, "data_format", None) == "channels_first":
         raise ValueError(
-            "`backbone` must be a functional or Sequential model with one "
-            "image input (batch, height, width, channels), and must be built. "
-            f"Received: model {model.name!r} with input shapes "
-            f"{[tuple(tensor.shape) for tensor in inputs]}."
-        )
-    if getattr(model, "data_format", None) == "channels_first":
-        raise ValueError(
-            f"The network {model.name!r} must be channels last. Received: "
+            f"The network {network.name!r} must be channels last. Received: "
             'data_format="channels_first". Build it with '
             'data_format="channels_last".'
         )
-
-
-def _wrong_type(backbone) -> TypeError:
-    return TypeError(
-        "`backbone` must be a name of backbones.available() or a "
-        f"keras.Model. Received: {backbone!r} "
-        f"(of type {type(backbone).__name__})."
-    )

@@ -227,8 +227,12 @@ class MiT:
         for number, block in enumerate(self.blocks[:count], start=1):
             # A scale begins on the grid of the one before.
             starts = hasattr(block.layers[0], "proj")
-            x = grid if starts else ops.reshape(
-                grid, (-1, grid.shape[1] * grid.shape[2], grid.shape[3])
+            x = (
+                grid
+                if starts
+                else ops.reshape(
+                    grid, (-1, grid.shape[1] * grid.shape[2], grid.shape[3])
+                )
             )
             for layer in block.layers:
                 x = layer(x)

@@ -11,6 +11,7 @@ import inspect
 
 import keras
 
+from keras_fgvc import backbones
 from keras_fgvc._renamed import warn_of_name
 
 # `num_classes` the base keeps. A saved file brings its own weights: the file
@@ -38,6 +39,7 @@ def keeps_arguments(init):
             init(self, *args, **kwargs)  # raises it with the class's name
             raise
         bound.apply_defaults()
+        _settle_backbone(self, bound.arguments)
         arguments, passed_on = _split(bound)
         is_outermost = "_argument_names" not in vars(self)
         if is_outermost:
@@ -45,7 +47,7 @@ def keeps_arguments(init):
             object.__setattr__(self, "_argument_names", names)
         for name, value in arguments.items():
             _keep(self, name, value)
-        init(self, *args, **kwargs)
+        init(*bound.args, **bound.kwargs)
         if is_outermost:
             self._enter_first_phase()
 
@@ -85,6 +87,9 @@ class SavedArguments:
         loss_weights = config.pop("loss_weights", None)
         policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
         if isinstance(config.get("backbone"), dict):
+            backbones.import_hub_for(config["backbone"])
+            if _takes(cls, "preprocessing"):  # older files have none
+                config.setdefault("preprocessing", "none")
             config["backbone"] = keras.saving.deserialize_keras_object(
                 config["backbone"], custom_objects=custom_objects
             )
@@ -141,6 +146,20 @@ def _split(bound):
         {n: v for n, v in values.items() if n not in left_out}
         for values in (arguments, passed_on)
     )
+
+
+def _settle_backbone(model, arguments):
+    """Makes one model of a backbone that is no name, so that a file holds it.
+
+    A constructor of a subclass may have kept the arguments as they came.
+    """
+    if not {"backbone", "preprocessing", "tokens"} <= set(arguments):
+        return
+    settled = backbones.settle_arguments(arguments, arguments.get("weights"))
+    for name, value in settled.items():
+        if vars(model).get(name) is arguments[name]:
+            object.__setattr__(model, name, value)
+    arguments.update(settled)
 
 
 def _keep(model, name, value):

@@ -97,6 +97,10 @@ class DAF(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -145,6 +149,8 @@ class DAF(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -165,6 +171,8 @@ class DAF(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")

@@ -15,7 +15,8 @@ STEM_TAP = 4
 
 
 def make_localizer(features, threshold):
-    stem = backbones.clone_stem(features, STEM_TAP)
+    # None: the module makes small convolutions of its own.
+    stem = backbones.clone_early_layers(features, STEM_TAP)
     return LocalizationModule(threshold=threshold, stem=stem, name="localizer")
 
 

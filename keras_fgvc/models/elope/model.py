@@ -84,6 +84,10 @@ class ELoPE(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -130,6 +134,8 @@ class ELoPE(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -146,6 +152,8 @@ class ELoPE(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
             name="features",
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")
