@@ -6,12 +6,16 @@
 SIZE = 64
 
 
+def _pair(side):
+    return side if isinstance(side, tuple) else (side, side)
+
+
 def _vit(hub, side):
-    return hub.ViTBackbone((side, side, 3), 16, 2, 2, 8, 16)
+    return hub.ViTBackbone((*_pair(side), 3), 16, 2, 2, 8, 16)
 
 
 def _deit(hub, side):
-    return hub.DeiTBackbone((side, side, 3), 16, 2, 2, 8, 16)
+    return hub.DeiTBackbone((*_pair(side), 3), 16, 2, 2, 8, 16)
 
 
 def _dinov2(hub, side):

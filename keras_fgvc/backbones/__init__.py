@@ -36,7 +36,7 @@ __all__ = [
     "copy_weights",
     "import_hub_for",
     "insert",
-    "settle_arguments",
     "set_trainable",
+    "settle_arguments",
     "wide_resnet",
 ]

@@ -62,11 +62,11 @@ class BlockFamily:
     def _no_block(self, tap):
         near = difflib.get_close_matches(tap, self.names, n=1)
         hint = f" Nearest name: {near[0]}." if near else ""
+        others = [n for n in self.names if not n.startswith("block_")]
         return (
             f"Model {self.network.name!r} has no block {tap!r} to tap.{hint} "
-            f"Its blocks are block_1 to block_{len(self.blocks.blocks)}, "
-            f"also called {', '.join(n for n in self.names if n[:6] != 'block_')}; "
-            "strides (4, 8, 16 or 32) can be tapped as well."
+            f"Its blocks are block_1 to block_{len(self.blocks.blocks)}; it "
+            f"also knows {', '.join(others)}, and strides (4, 8, 16 or 32)."
         )
 
     def parts(self, places) -> list:
@@ -233,8 +233,7 @@ def token_grid(network, tokens, tensor=None):
     grids = {
         (height // side, width // side)
         for side in _PATCHES
-        if (height // side) * (width // side) + 0
-        in {count - n for n in numbers}
+        if (height // side) * (width // side) in {count - n for n in numbers}
         and height % side == 0
         and width % side == 0
     }

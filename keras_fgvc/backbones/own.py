@@ -112,7 +112,8 @@ def _load_preset(backbone, weights, preprocessing):
         raise ValueError(
             "`backbone` must be a preset of KerasHub, such as "
             '"hub:dinov2_small", or a folder that `save_to_preset` wrote. '
-            f"Received: backbone={backbone!r}, which cannot be loaded: {error}"
+            f"Received: backbone={backbone!r}, which cannot be loaded: "
+            f"{str(error).splitlines()[0]}"
         ) from error
     if preprocessing != "own":
         return network, None

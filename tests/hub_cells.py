@@ -47,16 +47,18 @@ def predict(model):
     return keras.ops.convert_to_numpy(outputs)
 
 
-def build(method, family):
+def build(method, backbone):
+    """A method on a family's tiny network, or on a preset's folder."""
     keras.utils.set_random_seed(1)
-    network = hub_networks.network(family)
+    if backbone in hub_networks.FAMILIES:
+        backbone = hub_networks.network(backbone)
     return getattr(models, method)(
-        network, 3, preprocessing="imagenet", **METHODS[method]
+        backbone, 3, preprocessing="imagenet", **METHODS[method]
     )
 
 
 def train_a_step(model):
-    """Trains one step of the first phase; returns whether the loss is finite."""
+    """Trains one step; returns whether the loss is finite."""
     model.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
     history = model.fit(images(), np.arange(3), batch_size=3, verbose=0)
     return bool(np.isfinite(history.history["loss"]).all())
