@@ -11,8 +11,9 @@ import inspect
 
 import keras
 
-from keras_fgvc import backbones
 from keras_fgvc._renamed import warn_of_name
+from keras_fgvc.backbones.nested import import_hub_for
+from keras_fgvc.backbones.own import settle_arguments
 
 # `num_classes` the base keeps. A saved file brings its own weights: the file
 # that they once came from may be gone when it is loaded.
@@ -87,7 +88,7 @@ class SavedArguments:
         loss_weights = config.pop("loss_weights", None)
         policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
         if isinstance(config.get("backbone"), dict):
-            backbones.import_hub_for(config["backbone"])
+            import_hub_for(config["backbone"])
             if _takes(cls, "preprocessing"):  # older files have none
                 config.setdefault("preprocessing", "none")
             config["backbone"] = keras.saving.deserialize_keras_object(
@@ -155,7 +156,7 @@ def _settle_backbone(model, arguments):
     """
     if not {"backbone", "preprocessing", "tokens"} <= set(arguments):
         return
-    settled = backbones.settle_arguments(arguments, arguments.get("weights"))
+    settled = settle_arguments(arguments, arguments.get("weights"))
     for name, value in settled.items():
         if vars(model).get(name) is arguments[name]:
             object.__setattr__(model, name, value)

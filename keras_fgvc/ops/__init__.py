@@ -31,7 +31,6 @@ from keras_fgvc.ops.policy import (
     sample_locations,
 )
 from keras_fgvc.ops.pooling import global_k_max_pool
-from keras_fgvc.ops.positions import resample_positions
 from keras_fgvc.ops.regions import (
     anchor_boxes,
     box_area,
@@ -82,7 +81,6 @@ __all__ = [
     "mix_hypotheses",
     "non_max_suppression",
     "normalize_boxes",
-    "resample_positions",
     "roi_align",
     "saliency_map",
     "sample_locations",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_fgvc.ops import resample_positions
+from keras_fgvc.ops._positions import resample_positions
 
 SEED = 5
 
