@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as xml
+from xml.etree import ElementTree
 
 from absl import app, flags
 
@@ -44,7 +44,7 @@ def run(backend):
             env={**os.environ, "KERAS_BACKEND": backend},
             stdout=sys.stderr,
         )
-        cases = xml.parse(report).iter("testcase")
+        cases = ElementTree.parse(report).iter("testcase")
         return {_cell(case): _result(case) for case in cases}
 
 

@@ -100,7 +100,7 @@ def _efficientnet(hub, side):
 
 
 def _densenet(hub, side):
-    return hub.DenseNetBackbone([1, 1, 1, 1], growth_rate=4)
+    return hub.DenseNetBackbone([1, 1, 1, 1], growth_rate=16)
 
 
 def _mobilenet(hub, side):

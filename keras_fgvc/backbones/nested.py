@@ -37,22 +37,25 @@ class NestedNetwork(keras.layers.Layer):
 
     def __init__(self, network, taps=(32,), *, tokens=None, zoom=1, **kwargs):
         super().__init__(**kwargs)
-        # Bypass Keras's attribute tracking, because the layers that no tap
-        # needs are not part of the model.
-        object.__setattr__(self, "network", network)
+        # The network is kept in the family alone: Keras saves every layer that
+        # is an attribute, and no tap may need all of the network's layers.
         self.taps, self.tokens, self.zoom = tuple(taps), tokens, zoom
         family = make_family(network, tokens)
         self._places = [family.find(tap) for tap in self.taps]
         parts = family.parts(self._places)
-        object.__setattr__(self, "family", family)
-        object.__setattr__(self, "named_parts", parts)
+        self.family = family
+        self.part_names = tuple(name for name, _ in parts)
         self.parts = [layer for _, layer in parts]
         self.built = True
+
+    def named_parts(self) -> list:
+        """Pairs (key, layer) of the network's layers that have a use here."""
+        return list(zip(self.part_names, self.parts, strict=True))
 
     def tapped(self, taps, zoom=1):
         """The same network on the same weights with other taps."""
         return NestedNetwork(
-            self.network,
+            self.family.network,
             taps,
             tokens=self.tokens,
             zoom=zoom,
@@ -91,7 +94,7 @@ class NestedNetwork(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
+            "network": keras.saving.serialize_keras_object(self.family.network),
             "taps": list(self.taps),
             "tokens": self.tokens,
             "zoom": self.zoom,

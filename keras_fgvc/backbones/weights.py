@@ -98,7 +98,7 @@ def _weighted_layers(model: keras.Model, path: tuple = ()) -> list:
         elif is_nested(layer):
             layers.extend(
                 ((*path, layer.name, key), part)
-                for key, part in layer.named_parts
+                for key, part in layer.named_parts()
                 if part.weights
             )
         elif layer.weights:
