@@ -80,9 +80,11 @@ def settle_arguments(arguments: dict, weights) -> dict:
     settled = settle(backbone, weights, preprocessing, tokens)
     if isinstance(settled, str):
         return dict(zip(names, (settled, "own", None), strict=True))
-    # "none" for a network as it was given: it was checked already.
-    rest = ("none" if settled is backbone else "own", None)
-    return dict(zip(names, (settled, *rest), strict=True))
+    said = "own"
+    if settled is backbone:
+        # "none" says that KerasHub's network was warned of already.
+        said = "none" if is_hub(backbone) else preprocessing
+    return dict(zip(names, (settled, said, None), strict=True))
 
 
 def is_preset(backbone: str) -> bool:

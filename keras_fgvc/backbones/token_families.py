@@ -96,12 +96,14 @@ class VisionTransformer:
             positions = ops.cast(self.positions, dtype)
             positions = ops.reshape(positions, (1, -1, channels))
             before = positions.shape[1] - self.grid[0] * self.grid[1]
-            patches += resample_positions(
+            # Not in place, which PyTorch refuses for weights.
+            patches = patches + resample_positions(
                 positions[:, before:], self.grid, size
             )
             # Register tokens have no position: they follow those which have.
             for number in range(before):
-                tokens[number] += positions[:, number : number + 1]
+                position = positions[:, number : number + 1]
+                tokens[number] = tokens[number] + position
         tokens = [ops.tile(token, (batch, 1, 1)) for token in tokens]
         return ops.concatenate([*tokens, patches], axis=1)
 
