@@ -3,15 +3,12 @@
 import keras
 
 from keras_fgvc import _checks
-from keras_fgvc.backbones import (
-    freezing,
-    own_models,
-    preprocessing,
-    registry,
-)
+from keras_fgvc.backbones import freezing, own_models, presets, registry
+from keras_fgvc.backbones import preprocessing as pixels_of
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.dilation import dilate
+from keras_fgvc.backbones.nested import find_nested
 
 
 def build(
@@ -23,6 +20,8 @@ def build(
     input_shape: tuple = (None, None, 3),
     batch_norm_momentum: float = 0.9,
     output_stride: int | None = None,
+    preprocessing="own",
+    tokens: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Makes a functional model from raw pixels to feature maps.
@@ -36,10 +35,16 @@ def build(
     for one image size, the result takes any, unless a layer forbids it.
 
     Args:
-        backbone: a name of `available()`, or a functional or Sequential
-            `keras.Model` with one image input (KerasHub backbones too).
+        backbone: a name of `available()`, a functional or Sequential
+            `keras.Model` with one image input, a backbone of KerasHub (also
+            one that ends in tokens, such as a ViT), one of KerasHub's
+            presets as `"hub:NAME"`, or a folder that its `save_to_preset`
+            wrote.
         taps: strides (4, 8, 16 or 32) or layer names. A stride stands for
-            the last feature map of that stride.
+            the last feature map of that stride. A transformer has
+            `"block_1"` and so on: the patches as that block gives them,
+            before the network's last norm. A stride that it lacks is made
+            from its output by pooling or bilinear interpolation.
         weights: of a named backbone, "imagenet" (default; downloaded once),
             None for random ones, or the path of a local .weights.h5, .h5 or
             .keras file saved from the `keras.applications` model of that
@@ -62,6 +67,15 @@ def build(
             3.1), and the weights stay as they are. `taps` still name the maps
             by their strides before: 32 is the last one, with cells of 16 or 8
             pixels now. None (default) leaves the network alone.
+        preprocessing: from raw pixels 0..255 to what a network that is no
+            name was trained with: "own" (default; a preset's, of a
+            `keras.Model` none), "imagenet" (less ImageNet's mean, over its
+            deviation), "tf" (-1..1), "none", or a layer or function of
+            images. A backbone object of KerasHub holds none.
+        tokens: of a `keras.Model` that ends in tokens `(batch, tokens,
+            channels)`: how many class, register and distillation tokens
+            stand before the patches. None (default) finds it where only one
+            grid of patches fits.
         name: name of the model; default the backbone's.
 
     Returns:
@@ -91,11 +105,13 @@ def build(
     _checks.check_channels_last()
     _checks.check_choice("batch_norm", batch_norm, freezing.MODES)
     _checks.check_in_range("batch_norm_momentum", batch_norm_momentum, 0, 1)
-    _check_taps(taps)
-    if isinstance(backbone, str):
+    tap_finder.check_taps(taps)
+    whole = presets.settle(backbone, weights, preprocessing, tokens)
+    if isinstance(whole, str):
+        backbone = whole
         whole = _named_model(backbone, weights, input_shape)
     else:
-        whole = _own_model(backbone, weights)
+        whole = _own_model(whole, weights, preprocessing == "own")
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
     model = own_models.without_fixed_size(model)
@@ -214,6 +230,11 @@ def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
 
 
 def _truncate(model: keras.Model, taps, name: str) -> keras.Model:
+    nested = find_nested(model)
+    if nested is not None:
+        images = tap_finder.input_of(model, nested)
+        outputs = nested.tapped(taps)(images)
+        return keras.Model(model.inputs[0], outputs, name=name)
     outputs = [tap_finder.resolve(model, tap) for tap in taps]
     result = keras.Model(
         model.inputs[0], outputs if len(outputs) > 1 else outputs[0], name=name
@@ -225,14 +246,14 @@ def _named_model(backbone: str, weights, input_shape) -> keras.Model:
     entry = registry.find(backbone)
     _check_input_shape(input_shape, backbone, entry)
     images = keras.Input(input_shape, name="image")
-    pixels = preprocessing.preprocess(images, entry.pixels)
+    pixels = pixels_of.preprocess(images, entry.pixels)
     model = registry.construct(entry, input_tensor=pixels)
     if weights is not None:
         weight_files.load(model, backbone, weights)
     return model
 
 
-def _own_model(model, weights) -> keras.Model:
+def _own_model(model, weights, is_unsaid: bool) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise TypeError(
             "`backbone` must be a name of backbones.available() or a "
@@ -254,7 +275,8 @@ def _own_model(model, weights) -> keras.Model:
             f"{[tuple(tensor.shape) for tensor in inputs]}."
         )
     own_models.check_channels(model)
-    own_models.warn_of_pixels(model)
+    if is_unsaid:
+        own_models.warn_of_pixels(model)
     return model
 
 
@@ -269,12 +291,4 @@ def _check_input_shape(input_shape, backbone: str, entry) -> None:
             f"Backbone {backbone!r} must know its image size: give "
             "`input_shape` without None, such as (224, 224, 3). "
             f"Received: input_shape={input_shape}."
-        )
-
-
-def _check_taps(taps) -> None:
-    if not isinstance(taps, (tuple, list)) or not taps:
-        raise TypeError(
-            "`taps` must be a tuple of strides or layer names with at least "
-            f"one entry, such as (8, 16, 32). Received: taps={taps!r}."
         )

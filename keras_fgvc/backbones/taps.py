@@ -55,6 +55,12 @@ def resolve(model: keras.Model, tap: int | str):
     """
     if isinstance(tap, str):
         return _by_name(model, tap)
+    check_stride(tap)
+    return _by_stride(model, tap)
+
+
+def check_stride(tap) -> None:
+    """Raises unless a tap that is no name is one of `STRIDES`."""
     if isinstance(tap, bool) or not isinstance(tap, numbers.Integral):
         raise TypeError(
             "A tap must be a stride (4, 8, 16 or 32) or a layer's name. "
@@ -65,7 +71,6 @@ def resolve(model: keras.Model, tap: int | str):
             f"A tap's stride must be one of {STRIDES}. Received: {tap}. "
             "Other maps are reached by their layer's name."
         )
-    return _by_stride(model, tap)
 
 
 def _by_name(model: keras.Model, name: str):
@@ -81,10 +86,9 @@ def _by_name(model: keras.Model, name: str):
 
 
 def _by_stride(model: keras.Model, stride: int):
-    pyramid = getattr(model, "pyramid_outputs", {})  # KerasHub: "P3" is 2**3
-    level = f"P{int(math.log2(stride))}"
-    if level in pyramid:
-        return pyramid[level]
+    level = _pyramid(model).get(stride)
+    if level is not None:
+        return level
     maps = _feature_maps(model)
     candidates = [item for item in maps if item.stride == stride]
     if not candidates:
@@ -96,6 +100,16 @@ def _by_stride(model: keras.Model, stride: int):
         )
     preferred = _preferred(maps, candidates)
     return (preferred or candidates)[-1].tensor
+
+
+def _pyramid(model: keras.Model) -> dict:
+    """KerasHub's own choice of maps, by their strides.
+
+    Not by their names: "P3" is stride 8 in most families, in MiT stride 16.
+    """
+    levels = getattr(model, "pyramid_outputs", {}).values()
+    maps = [level for level in levels if len(level.shape) == 4]
+    return dict(zip(_strides(model, maps), maps, strict=True)) if maps else {}
 
 
 def _preferred(maps: list, candidates: list) -> list:
@@ -145,13 +159,18 @@ def _strides(model: keras.Model, tensors: list) -> list:
 
 def _heights_at(graph: keras.Function, size: int) -> list:
     """Heights of the graph's outputs for square images of `size`."""
+    return [shape[1] for shape in shapes_at(graph, size, size)]
+
+
+def shapes_at(graph: keras.Function, height: int, width: int) -> list:
+    """Shapes of the graph's outputs for images of a size."""
     image = graph.inputs[0]
-    probe = keras.KerasTensor((1, size, size, image.shape[-1]), image.dtype)
+    probe = keras.KerasTensor((1, height, width, image.shape[-1]), image.dtype)
     # As compute_output_spec, which insists on the size a model was built for.
     outputs = graph._run_through_graph(
         [probe], operation_fn=lambda operation: operation.compute_output_spec
     )
-    return [output.shape[1] for output in outputs]
+    return [output.shape for output in keras.tree.flatten(outputs)]
 
 
 def _strides_at_fixed_size(model: keras.Model, tensors: list, error) -> list:
@@ -191,6 +210,15 @@ def nodes(model: keras.Model) -> list:
     ]
 
 
+def input_of(model: keras.Model, layer):
+    """The tensor that a layer is called with in the graph of a model."""
+    return next(
+        node.input_tensors[0]
+        for operation, node in nodes(model)
+        if operation is layer
+    )
+
+
 def strides_of_tensors(model: keras.Model) -> dict:
     """Maps the id of each 4-D tensor of the graph to its stride or None."""
     tensors = [
@@ -208,3 +236,12 @@ def keep_own_strides(source: keras.Model, target: keras.Model) -> keras.Model:
     if hasattr(source, OWN_STRIDES):
         setattr(target, OWN_STRIDES, dict(getattr(source, OWN_STRIDES)))
     return target
+
+
+def check_taps(taps) -> None:
+    """Raises unless taps are a tuple or list with an entry."""
+    if not isinstance(taps, (tuple, list)) or not taps:
+        raise TypeError(
+            "`taps` must be a tuple of strides or layer names with at least "
+            f"one entry, such as (8, 16, 32). Received: taps={taps!r}."
+        )

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_fgvc.backbones import registry, torch_weights
+from keras_fgvc.backbones.nested import is_nested
 
 _IMAGENET_VARIANCE = np.square([0.229, 0.224, 0.225])
 # Per blocking network call, so that a host that never answers is given up.
@@ -91,11 +92,11 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
     """
     known = {}
     for path, layer in _weighted_layers(source):
-        known.setdefault(_signature(layer), []).append((path, layer))
+        known.setdefault(_signature(path, layer), []).append((path[:-1], layer))
     pairs = [
-        (_same(known[_signature(layer)], path, layer.name), layer)
+        (_same(known[_signature(path, layer)], path[:-1], path[-1]), layer)
         for path, layer in _weighted_layers(target)
-        if _signature(layer) in known
+        if _signature(path, layer) in known
     ]
     if not pairs:
         raise ValueError(
@@ -110,13 +111,19 @@ def copy_weights(source: keras.Model, target: keras.Model) -> int:
 
 
 def _weighted_layers(model: keras.Model, path: tuple = ()) -> list:
-    """Pairs of the models' names around a layer with weights, and the layer."""
+    """Pairs of the path to a layer with weights, names of models, and it."""
     layers = []
     for layer in model.layers:
         if isinstance(layer, keras.Model) and not _has_own_weights(layer):
             layers.extend(_weighted_layers(layer, (*path, layer.name)))
+        elif is_nested(layer):
+            layers.extend(
+                ((*path, layer.name, key), part)
+                for key, part in layer.named_parts()
+                if part.weights
+            )
         elif layer.weights:
-            layers.append((path, layer))
+            layers.append(((*path, layer.name), layer))
     return layers
 
 
@@ -151,8 +158,8 @@ def _ends_with(path: tuple, end: tuple) -> bool:
     return path[max(0, len(path) - len(end)) :] == end
 
 
-def _signature(layer) -> tuple:
-    return layer.name, tuple(tuple(weight.shape) for weight in layer.weights)
+def _signature(path, layer) -> tuple:
+    return path[-1], tuple(tuple(weight.shape) for weight in layer.weights)
 
 
 def _imagenet_model(entry, backbone: str) -> keras.Model:

@@ -6,6 +6,7 @@ import keras
 
 from keras_fgvc import recipes
 from keras_fgvc.backbones import registry
+from keras_fgvc.backbones.presets import is_preset
 from keras_fgvc.cli.messages import UsageError
 from keras_fgvc.models.registry import get_method
 from keras_fgvc.training.claims import check_settings
@@ -49,7 +50,8 @@ def check(recipe, options):
         "precision": keras.config.dtype_policy().name,
     }
     try:
-        registry.find(options.backbone)
+        if not is_preset(options.backbone):
+            registry.find(options.backbone)
         check_settings(options.workdir, recipe, **facts)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -14,6 +14,8 @@ import keras
 
 from keras_fgvc._checks import as_plain
 from keras_fgvc._renamed import warn_of_name
+from keras_fgvc.backbones.nested import import_hub_for
+from keras_fgvc.backbones.presets import settle_arguments
 from keras_fgvc.backbones.weights import left_out
 from keras_fgvc.models._changed_layers import (
     change_again,
@@ -23,13 +25,9 @@ from keras_fgvc.models._changed_layers import (
     holds_layers,
     with_trainable,
 )
+from keras_fgvc.models._constructors import positional, split, takes
 from keras_fgvc.models._formats import legacy_error, refuse_legacy_format
 
-# `num_classes` the base keeps. A saved file brings its own weights: the file
-# that they once came from may be gone when it is loaded.
-NOT_KEPT = ("num_classes", "weights")
-# Arguments of `keras.Model`, which the base writes by itself.
-OF_KERAS = ("name", "dtype", "trainable")
 CHANGES = "changed_layers"  # key of the config
 
 
@@ -56,12 +54,13 @@ def keeps_arguments(init, owner):
             init(self, *args, **kwargs)  # raises it with the class's name
             raise
         bound.apply_defaults()
+        _settle_backbone(self, bound.arguments)
         given = list(bound.arguments.items())[1:]  # all but the model
         bound.arguments.update(as_plain(dict(given)))
-        arguments, passed_on = _split(bound)
+        arguments, passed_on = split(bound)
         is_outermost = "_argument_names" not in vars(self)
         if is_outermost:
-            names = (*arguments, *passed_on, *_positional(bound, owner))
+            names = (*arguments, *passed_on, *positional(bound, owner))
             object.__setattr__(self, "_argument_names", names)
         for name, value in arguments.items():
             _keep(self, name, value)
@@ -130,6 +129,13 @@ class SavedArguments(keras.Model):
         loss_weights = config.pop("loss_weights", None)
         changed = config.pop(CHANGES, {})
         policy = keras.saving.deserialize_keras_object(config.pop("dtype"))
+        if isinstance(config.get("backbone"), dict):
+            import_hub_for(config["backbone"])
+            if takes(cls, "preprocessing"):  # older files have none
+                config.setdefault("preprocessing", "none")
+            config["backbone"] = keras.saving.deserialize_keras_object(
+                config["backbone"], custom_objects=custom_objects
+            )
         for name, value in config.items():
             if isinstance(value, list):  # JSON has no tuples
                 config[name] = tuple(value)
@@ -138,7 +144,7 @@ class SavedArguments(keras.Model):
                     value, custom_objects=custom_objects
                 )
         config.pop("weights", None)  # never saved, and so never obeyed
-        if _takes(cls, "weights"):
+        if takes(cls, "weights"):
             config["weights"] = None  # they follow: load no others before
         current = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
@@ -222,34 +228,18 @@ def _renamed(cls, kwargs):
     return renamed
 
 
-def _split(bound):
-    """Named arguments but the first, and those given by `**kwargs`."""
-    arguments, passed_on = {}, {}
-    for name, value in list(bound.arguments.items())[1:]:
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            passed_on = value
-        elif kind is not inspect.Parameter.VAR_POSITIONAL:
-            arguments[name] = value
-    skipped = (*NOT_KEPT, *OF_KERAS)
-    return tuple(
-        {n: v for n, v in values.items() if n not in skipped}
-        for values in (arguments, passed_on)
-    )
+def _settle_backbone(model, arguments):
+    """Makes one model of a backbone that is no name, so that a file holds it.
 
-
-def _positional(bound, owner):
-    """Names by which the parents of a class call what its `*args` holds."""
-    kinds = {p.kind: n for n, p in bound.signature.parameters.items()}
-    values = bound.arguments.get(kinds.get(inspect.Parameter.VAR_POSITIONAL))
-    parent = next(c for c in owner.__mro__[1:] if "__init__" in vars(c))
-    if not values:
-        return ()
-    try:
-        passed = inspect.signature(parent.__init__).bind_partial(None, *values)
-    except TypeError:  # the parent's constructor will tell
-        return ()
-    return (*_split(passed)[0], *_positional(passed, parent))
+    A constructor of a subclass may have kept the arguments as they came.
+    """
+    if not {"backbone", "preprocessing", "tokens"} <= set(arguments):
+        return
+    settled = settle_arguments(arguments, arguments.get("weights"))
+    for name, value in settled.items():
+        if vars(model).get(name) is arguments[name]:
+            object.__setattr__(model, name, value)
+    arguments.update(settled)
 
 
 def _keep(model, name, value):
@@ -267,16 +257,3 @@ def _keep(model, name, value):
             "of them: give the argument another name, or pass it unchanged."
         )
     object.__setattr__(model, name, value)
-
-
-def _takes(cls, name):
-    """Tells whether a constructor takes an argument, perhaps by a parent."""
-    for each in cls.__mro__:
-        if "__init__" not in vars(each):
-            continue
-        parameters = inspect.signature(each.__init__).parameters
-        if name in parameters:
-            return True
-        if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
-            return False
-    return False

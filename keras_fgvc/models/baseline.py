@@ -59,6 +59,10 @@ class Baseline(FineGrainedModel):
             `keras_fgvc.backbones.build`.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -90,6 +94,8 @@ class Baseline(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -104,6 +110,8 @@ class Baseline(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
         )
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         feature_map = features(image)

@@ -198,6 +198,7 @@ def test_no_config_makes_loading_open_another_file(
         Baseline("mobilenet_v2", 2, weights="/etc/passwd")
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class Passing(Baseline):
     """Passes on what it does not know, by position."""
 

@@ -95,6 +95,10 @@ class Coarse2Fine(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of each look by itself.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -143,6 +147,8 @@ class Coarse2Fine(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -162,6 +168,8 @@ class Coarse2Fine(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
             name="features",
         )
         check_takes(features, image_size, "image_size")

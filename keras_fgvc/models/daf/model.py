@@ -98,6 +98,10 @@ class DAF(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -146,6 +150,8 @@ class DAF(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -166,6 +172,8 @@ class DAF(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
             name="features",
         )
         check_takes(features, image_size, "image_size")

@@ -16,10 +16,13 @@ STEM_TAP = 4
 
 
 def make_localizer(features, threshold, min_size):
-    stem = backbones.clone_stem(features, STEM_TAP)
+    # None: the module makes small convolutions of its own.
+    stem = backbones.clone_early_layers(features, STEM_TAP)
     localizer = LocalizationModule(
         threshold=threshold, min_size=min_size, stem=stem, name="localizer"
     )
+    if stem is None:
+        return localizer
     try:
         check_takes(stem, localizer.working_size[0], "image_size")
     except ValueError as error:

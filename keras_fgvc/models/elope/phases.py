@@ -58,5 +58,6 @@ def _switch(localizer, value):
 
 def _copy_stem(model):
     """Starts the localiser from the classifier's first stage."""
-    backbones.copy_weights(model.features, model.localizer.stem)
+    if model.localizer.stem is not None:
+        backbones.copy_weights(model.features, model.localizer.stem)
     model.localizer.enable(False)

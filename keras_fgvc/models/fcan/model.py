@@ -98,6 +98,10 @@ class FCAN(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of the backbones.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         seed: Of the regions drawn. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -148,6 +152,8 @@ class FCAN(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -173,6 +179,8 @@ class FCAN(FineGrainedModel):
                 weights=weights,
                 batch_norm=batch_norm,
                 output_stride=output_stride,
+                preprocessing=preprocessing,
+                tokens=tokens,
                 name=graph.view_name(0) + "_features",
             ),
             num_classes,

@@ -67,6 +67,10 @@ class PainlessAttention(FineGrainedModel):
         batch_norm: `"frozen"` (default) or `"train"`, of the backbone.
         output_stride: 16 or 8 for a denser last map, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        preprocessing: Of a backbone that is no name, see
+            `keras_fgvc.backbones.build`. Defaults to "own".
+        tokens: Of a network that ends in tokens, see
+            `keras_fgvc.backbones.build`. Defaults to None.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -108,6 +112,8 @@ class PainlessAttention(FineGrainedModel):
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
         output_stride: int | None = None,
+        preprocessing="own",
+        tokens: int | None = None,
         **kwargs,
     ):
         # ---- check ----
@@ -123,6 +129,8 @@ class PainlessAttention(FineGrainedModel):
             weights=weights,
             batch_norm=batch_norm,
             output_stride=output_stride,
+            preprocessing=preprocessing,
+            tokens=tokens,
         )
         attended, outputs = _attend(
             [maps[each] for each in taps],
