@@ -15,7 +15,7 @@ _PATCHES = range(2, 65)
 
 
 class Place(NamedTuple):
-    """Where a tap lies.
+    """Place of a tap in a network.
 
     key: number of blocks, or index of a tensor.
     is_last: whether it is the network's output, behind the last norm.

@@ -13,7 +13,7 @@ from keras import ops
 
 
 def levels_between(stride: float, wanted: int) -> int:
-    """How often a grid is halved (or, negative, doubled) to fit a stride.
+    """Counts halvings (negative: doublings) of a grid to fit a stride.
 
     A patch of 14 pixels counts as one of 16.
     """

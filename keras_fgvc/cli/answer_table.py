@@ -3,6 +3,8 @@
 import shutil
 import unicodedata
 
+from keras_fgvc.cli.messages import printable
+
 GAP = "  "
 SHARE_WIDTH = 8  # of " 100.0 %"
 BOX_WIDTH = len("box 0.00 0.00 0.00 0.00")
@@ -38,7 +40,7 @@ class AnswerTable:
 
     def __call__(self, answer) -> str:
         """Returns the row of one answer, of one or several lines."""
-        path, cells = _visible(answer["path"]), self._cells(answer)
+        path, cells = printable(answer["path"]), self._cells(answer)
         if self.is_one_line:
             return GAP.join([_pad(path, self.path_width), *cells])
         inside = self.width - len(GAP)
@@ -50,7 +52,7 @@ class AnswerTable:
             answer["top_classes"], answer["top_probabilities"], strict=True
         )
         cells = [
-            f"{_pad(_visible(name), self.name_width)} {100 * share:5.1f} %"
+            f"{_pad(printable(name), self.name_width)} {100 * share:5.1f} %"
             for name, share in pairs
         ]
         if self.object_box is not None:
@@ -88,7 +90,7 @@ def _broken(text, width):
 
 
 def _longest(texts):
-    return max((_columns(_visible(text)) for text in texts), default=0)
+    return max((_columns(printable(text)) for text in texts), default=0)
 
 
 def _pad(text, width):
@@ -101,15 +103,5 @@ def _columns(text):
         0
         if unicodedata.combining(character)
         else 1 + (unicodedata.east_asian_width(character) in "WF")
-        for character in text
-    )
-
-
-def _visible(text):
-    """The text with escapes for line breaks and bytes that are no UTF-8."""
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode()
         for character in text
     )

@@ -75,10 +75,10 @@ def export_litert(
     model, path = check_target(model, path, class_names, load_size)
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX}. Received: {path}.")
-    check_answers(model, load_size)
     (litert,) = import_extra(
         ["ai_edge_litert.interpreter"], "litert", "This export needs"
     )
+    check_answers(model, load_size)
     import tensorflow as tf
 
     partial = partial_path(path)

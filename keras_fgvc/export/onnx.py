@@ -71,8 +71,8 @@ def export_onnx(
     """
     resize = resize_of(model, resize)
     model, path = check_target(model, path, class_names, load_size)
-    check_answers(model, load_size)
     _, onnx, onnxruntime = import_extra(PACKAGES, "onnx", "This export needs")
+    check_answers(model, load_size)
     import tensorflow as tf
 
     partial = partial_path(path)

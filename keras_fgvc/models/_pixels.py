@@ -77,7 +77,7 @@ def look_at_first(x):
         _look_at_batch(first)
         return _chain(first, x)
     if isinstance(x, keras.utils.PyDataset):
-        if len(x):
+        if x.num_batches != 0:  # None: nobody knows how many
             _look_at_batch(x[0])
     elif _is_tf_dataset(x):
         return _looking_dataset(x)

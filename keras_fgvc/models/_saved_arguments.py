@@ -203,7 +203,8 @@ class _AsBuilt:
     def __init__(self, model):
         self.policy = model.dtype_policy
         self.layers = configs_of_layers(model)
-        arguments = {n: getattr(model, n) for n in _names(model)}
+        # A base without arguments of its own keeps none that it is passed.
+        arguments = {n: getattr(model, n, None) for n in _names(model)}
         self.models = {
             name: config_of_model(value)
             for name, value in arguments.items()

@@ -15,6 +15,8 @@ PASSED_OVER = (
     *("build_config", "compile_config", "trainable", "seed", "dtype"),
     *("stage", "loss_weights", "weights", "batch_shape", "batch_input_shape"),
     *("synchronized", "threshold", "enabled"),
+    # The rows of the graph have what was changed in a layer.
+    "changed_layers",
 )
 
 

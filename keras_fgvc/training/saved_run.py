@@ -95,10 +95,13 @@ class SavedRun:
                 f"{self.workdir / FILE} does not tell what data this "
                 "run was trained on. Name it."
             )
-        known = inspect.signature(data.open_dataset).parameters
-        if unknown := [name for name in arguments if name not in known]:
-            reason = f"'opened_by' has the unknown {unknown[0]!r}"
-            raise damaged(self.workdir / FILE, reason, REMEDY)
+        try:
+            inspect.signature(data.open_dataset).bind(
+                **arguments, verify=verify
+            )
+        except TypeError as error:
+            reason = f"its 'opened_by' does not fit: {error}"
+            raise damaged(self.workdir / FILE, reason, REMEDY) from error
         images = data.open_dataset(**arguments, verify=verify)
         if tuple(images.class_names) != self.class_names:
             raise ValueError(

@@ -79,7 +79,7 @@ def test_characters_of_two_columns_and_none():
 
 def test_line_breaks_and_broken_bytes_are_escaped():
     (row,) = rows([answer("a\nb\x1b[1m\udcff.jpg", ("crow",))], 80, None)
-    assert row == "a\\nb\\x1b[1m\\udcff.jpg  crow 100.0 %"
+    assert row == "a\\u000ab\\u001b[1m\\udcff.jpg  crow 100.0 %"
     row.encode("utf-8")
 
 

@@ -46,6 +46,7 @@ def test_other_formats(name, trained, monkeypatch, capsys):
         "method": "ELoPE",
         "class_names": NAMES,
         "load_size": LOAD_SIZE,
+        "resize": "squash",
     }
     assert main([*words, "--top=2"]) == 2
     assert "--top is for --format savedmodel" in capsys.readouterr().err

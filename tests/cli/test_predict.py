@@ -393,8 +393,11 @@ def test_parts_are_told(photographs, tmp_path, names_file, capsys):
     assert np.shape(answer["part_boxes"]) == (2, 4)
 
 
-def test_names_that_a_terminal_cannot_show(trained, mixed, tmp_path, capsys):
+def test_names_that_a_terminal_cannot_show(
+    trained, mixed, tmp_path, monkeypatch, capsys
+):
     """Not UTF-8, or codes for the terminal: escaped, and still answered."""
+    monkeypatch.setenv("COLUMNS", "400")
     folder = tmp_path / "others"
     folder.mkdir()
     names = [b"\xe9.png", b"\x1b[31m.png", b"\xc3\xa9.png"]

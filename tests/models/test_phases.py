@@ -57,7 +57,7 @@ def with_phases(phases):
 
 
 def moved(model):
-    images = np.random.default_rng(0).normal(size=(6, 4, 4, 3))
+    images = np.random.default_rng(0).uniform(0, 255, size=(6, 4, 4, 3))
     labels = np.arange(6, dtype="int32") % 3
     before = [to_numpy(w.value) for w in model.weights]
     model.compile(keras.optimizers.SGD(1.0))
