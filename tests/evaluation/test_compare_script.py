@@ -54,6 +54,7 @@ def make_like(workdir, other, method="Baseline", seed=0, **arguments):
     make = getattr(models, method)
     model = make(tiny.backbone(), 3, tap=8, **options, **arguments)
     model.save(workdir / "model.keras")
+    (workdir / "checksums.json").unlink(missing_ok=True)  # of another model
     edit_run(workdir, lambda run: run.update(seed=seed))
     edit_run(workdir, lambda run: run["recipe"].update(method=method))
 

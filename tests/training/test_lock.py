@@ -166,7 +166,7 @@ def test_processes_that_are_ended(number, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_of_two_trainings_one_refuses(tmp_path):
-    assert double_start(tmp_path / "run") == {
+    assert dict(+double_start(tmp_path / "run")) == {
         "trained": 1,
         "refused": 1,
         "whole": 1,

@@ -85,6 +85,7 @@ def test_reports_and_exports(unfinished, monkeypatch):
         "path": "a.onnx",
         "class_names": NAMES,
         "load_size": LOAD_SIZE,
+        "resize": "squash",
     }
     with pytest.raises(ValueError, match="`format` must be one of"):
         unfinished.export("a", "caffe")
