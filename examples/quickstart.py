@@ -8,6 +8,7 @@ ELoPE as a SavedModel and predicts with that in a process of its own.
 """
 
 import dataclasses
+import logging
 import pathlib
 import shutil
 import subprocess
@@ -169,4 +170,6 @@ def show_and_serve(model, digits, workdir):
 
 
 if __name__ == "__main__":
+    # TensorFlow notes each step of writing a SavedModel.
+    logging.disable(logging.INFO)
     app.run(main)

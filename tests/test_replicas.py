@@ -101,6 +101,7 @@ print("glimpses apart")
 """
 
 
+@pytest.mark.slow
 def test_two_replicas():
     """One process: TensorFlow is long in coming up."""
     check_answer(

@@ -158,6 +158,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute"
 )

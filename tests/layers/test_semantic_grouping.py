@@ -100,6 +100,7 @@ def test_its_own_loss_makes_the_groups():
     assert loss() < 0.6 * before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute"
 )

@@ -103,6 +103,7 @@ def check_file(model, tmp_path):
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", MAKE)
 def test_a_quantised_model_is_loaded_quantised(method, tmp_path):
     model = make(method)

@@ -27,6 +27,7 @@ def train(images, workdir):
     return evaluation.predict(model, images, load_size=LOAD_SIZE)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_every_way_computes_the_same(in_memory, photographs, tmp_path, capsys):

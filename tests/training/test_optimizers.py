@@ -86,6 +86,7 @@ def test_head_learns_ten_times_as_fast_and_only_it():
         )
 
 
+@pytest.mark.slow
 def test_weights_that_a_stage_is_named_for_have_their_own_rate():
     """From one start, a step of SGD moves the rank weights as far as told."""
     images, labels = tiny.images_and_labels()
