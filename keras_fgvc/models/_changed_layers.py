@@ -6,6 +6,7 @@ a layer's config now and right after construction are saved beside the
 arguments, and are made again when the model is loaded.
 """
 
+import contextlib
 import json
 import warnings
 
@@ -117,14 +118,16 @@ def _config(layer) -> dict:
     """The layer's config as JSON, without layers inside it."""
     try:
         config = layer.get_config()
-    except NotImplementedError:  # a piece of a graph, which has no config
+    # A piece of a graph has no config, and KerasHub's Swin cannot write its.
+    except (NotImplementedError, TypeError):
         config = {"dtype": layer.dtype_policy}
-    config = {
-        key: value
-        for key, value in config.items()
-        if key not in IGNORED and not holds_layers(getattr(layer, key, None))
-    }
-    return plain_json(config)
+    found = {}
+    for key, value in config.items():
+        if key in IGNORED or holds_layers(getattr(layer, key, None)):
+            continue
+        with contextlib.suppress(TypeError):  # a class, such as a norm's
+            found[key] = plain_json(value)
+    return found
 
 
 def holds_layers(value) -> bool:

@@ -164,3 +164,22 @@ def test_a_file_of_other_layers_is_refused():
     config["changed_layers"] = {"99": {"rate": 0.5}}
     with pytest.raises(ValueError, match=r"layers: it changes \['rate'\]"):
         models.Baseline.from_config(config)
+
+
+class Mute(keras.layers.Layer):
+    """Cannot write its config, as a layer of KerasHub's Swin."""
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        raise TypeError("missing 1 required positional argument")
+
+
+def test_a_layer_that_cannot_describe_itself_does_not_stop_a_model():
+    backbone = tiny.backbone()
+    network = keras.Model(backbone.input, Mute()(backbone.output))
+    model = models.Baseline(network, 3, tap=8)
+    images, labels = tiny.images_and_labels(count=2)
+    model.compile("sgd")
+    model.fit(images, labels, verbose=0)
