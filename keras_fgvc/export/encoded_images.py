@@ -8,8 +8,8 @@ black image and a sentence.
 What is decided, for what `data.images.decode` decides nothing about:
 
 - A declared size over the limit is refused before any pixel is decoded.
-- An animated GIF is its first frame; later frames are not even decoded. WebP
-  is read where it is one opaque image: more TensorFlow does not decode to RGB.
+- An animated GIF is its first frame; later frames are not even decoded. An
+  animated WebP is refused: TensorFlow does not decode it.
 - A truncated file of any kind is refused, also where its first rows could be
   shown: half an image is not what the client sent.
 - JPEG has no checksum: damage within its data that leaves it decodable is
@@ -22,7 +22,7 @@ from keras_fgvc.decoding.webp import is_webp
 
 UNREADABLE = "is cut short or corrupt and cannot be decoded"
 UNREADABLE_WEBP = f"{UNREADABLE}, or is animated WebP"
-# Each decodes one image at a time. A PNG of 50 million pixels takes 1.9 GB.
+# Each holds one image in full size, so that more would need more memory.
 PARALLEL_DECODERS = 4
 
 
