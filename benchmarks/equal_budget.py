@@ -2,6 +2,7 @@
 
     python benchmarks/equal_budget.py --data=FOLDER --weights=FILE --out=runs
     python benchmarks/equal_budget.py ... --rows="Baseline;ELoPE" --seeds=0
+    python benchmarks/equal_budget.py ... --folds=3 --rates=1e-4,1e-3
     python benchmarks/equal_budget.py --setting=digits --mnist=mnist.npz --out=W
 
 The budget is the same for each row: the backbone and its weights, the images,
@@ -9,23 +10,25 @@ crops and flips, the batch size, Adam with a cosine, and --epochs passes of the
 classifying network over the training images, however many stages share them.
 What prepares a method without teaching the classifier (ELoPE's and FCAN's
 localisers, Coarse2Fine's upsampler) is not counted; equal_rows.py lists it.
+Controls are rows of their own: what has the same pixels, networks and passes
+as a method, but not its idea.
 
-The learning rate of the backbone is chosen for each row from three, as many
-for all: half of the budget on seed 0, of what prepares too, and the least
-negative log-likelihood of the validation images wins. What is behind a
-pretrained backbone learns at one rate for all but Coarse2Fine, whose
-classifiers see features a hundred times as long. Test images choose nothing.
-Then one run of the whole budget for each seed. ELoPE's threshold is the best by
-the boxes of the validation images, the one use of boxes.
+Each row searches for its two learning rates, of the backbone and of what is
+behind it: half of the budget on seed 0, of what prepares too, from a start over
+neighbouring pairs until none of them wins, by accuracy and likelihood of the
+validation images together (equal_search.py has the rule). A control takes the
+rates of what it controls. --rates=BACKBONE,HEAD fixes them for all. Test images
+choose nothing. Then one run of the whole budget for each seed, on each of
+--folds parts of all images if that is given. ELoPE's threshold is the best by
+the boxes of the validation images, where there are any.
 
+Before the first run it says how large a gain these images and seeds can show.
 --out=FOLDER gets a work directory for each run, FOLDER/ROW/seed-0, and
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
 processes may share the work by --rows. At the end it prints the table of all
-rows that were asked for, with what their papers gained on birds and how often
-their maps and boxes found the object, keeps it as OUT/table.md and draws
-OUT/gains.png; examples/compare.py makes more figures of the same folders. For
---setting=digits it prints top-1 by the number of distractors (training has 8)
-and draws OUT/clutter.png.
+rows that were asked for, keeps it as OUT/table.md and draws OUT/gains.png;
+--write puts both into the pages. For --setting=digits the table has top-1 by
+the number of distractors (training has 8), and the picture is OUT/clutter.png.
 """
 
 import dataclasses
@@ -34,10 +37,14 @@ import json
 import pathlib
 import time
 
+import equal_images
 import keras
+import results
 from absl import app, flags
 from equal_report import clutter_table, gains_table
 from equal_rows import SETTINGS, make_recipe
+from equal_search import Rates, search
+from equal_verdicts import power
 from small_backbone import small_backbone
 
 from keras_fgvc import data, evaluation, training
@@ -54,10 +61,17 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("rows", None, "Names in equal_rows.py, ; between them.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the final runs.")
+flags.DEFINE_integer("folds", 0, "Parts of all images; 0: the own test split.")
+flags.DEFINE_list("rates", None, "Of the backbone, and of what is behind it.")
 flags.DEFINE_integer("epochs", None, "Of the classifying network.", 6)
 flags.DEFINE_integer("image_size", None, "Side of the images, in pixels.", 32)
+flags.DEFINE_string(
+    "set", None, 'Arguments of every model, as JSON: {"trainable": "last:4"}.'
+)
+flags.DEFINE_bool("write", False, "Whether docs/results gets the table.")
 flags.DEFINE_enum("verbose", "2", ["0", "1", "2"], "As in keras.Model.fit.")
 TRAINING_CLUTTER = 8
+STEPS = (2, 4)  # between neighbouring rates of the backbone, of the head
 
 
 def main(_):
@@ -68,67 +82,134 @@ def main(_):
         known = "; ".join(setting.rows)
         raise app.UsageError(f"No row {unknown[0]!r}; there is {known}.")
     out = pathlib.Path(FLAGS.out)
-    workdirs = {}
-    for name in names:
-        folder = out / name.replace(", ", "-").replace(" ", "_").replace(
-            "/", "_"
-        )
-        rate = choose_rate(setting, name, folder)
-        workdirs[name] = [folder / f"seed-{seed}" for seed in FLAGS.seeds]
-        for seed, workdir in zip(FLAGS.seeds, workdirs[name], strict=True):
-            recipe = make_recipe(setting, name, rate, setting.epochs)
-            train(setting, recipe, int(seed), workdir, "test")
+    tested = sum(len(open_data(0, f).subset("test")) for f in folds())
+    print(power(tested, len(FLAGS.seeds), len(folds())), flush=True)
+    runs = {name: train_row(setting, name, out) for name in names}
     if setting.clutter:
-        text = clutter_table(setting, workdirs, out / "clutter.png")
+        text = clutter_table(setting, runs, out / "clutter.png")
     else:
-        text = gains_table(setting, workdirs, out / "gains.png", open_data)
+        text = gains_table(setting, runs, out / "gains.png", open_run_data)
     print(text)
     (out / "table.md").write_text(text)
+    if FLAGS.write:
+        results.write(f"equal-budget-{FLAGS.setting}", text)
 
 
 def make_setting():
     setting = SETTINGS[FLAGS.setting]()
     given = {"epochs": FLAGS.epochs, "image_size": FLAGS.image_size}
     changes = {name: value for name, value in given.items() if value}
+    if FLAGS.set:
+        more = json.loads(FLAGS.set)
+        changes["arguments"] = {**setting.arguments, **more}
     return setting if not changes else dataclasses.replace(setting, **changes)
 
 
-def choose_rate(setting, name, folder):
-    """The best rate by half of the budget, on validation images."""
+def folds():
+    return range(FLAGS.folds) if FLAGS.folds else (None,)
+
+
+def train_row(setting, name, out):
+    """Trains all runs of a row; returns their folders by seed and fold."""
+    row = setting.rows[name]
+    of = row.rates_of or name
+    rates = choose_rates(setting, of, folder_of(out, of))
+    recipe = make_recipe(setting, name, rates, setting.epochs)
+
+    def folder(run):
+        parts = [f"seed-{run.seed}"]
+        parts += [] if run.fold is None else [f"fold-{run.fold}"]
+        parts += [f"network-{run.network}"] if run.network else []
+        workdir = folder_of(out, name) / "-".join(parts)
+        train(setting, recipe, run, workdir, "test")
+        return workdir
+
+    return [
+        [
+            [
+                folder(Run(int(seed), fold, network, row.region))
+                for network in range(row.networks)
+            ]
+            for fold in folds()
+        ]
+        for seed in FLAGS.seeds
+    ]
+
+
+def folder_of(out, name):
+    return out / name.replace(", ", "-").replace(" ", "_").replace("/", "_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What tells one training of a row from another."""
+
+    seed: int
+    fold: int | None = None
+    network: int = 0
+    region: str | None = None
+
+    def images(self):
+        images = open_data(self.seed, self.fold)
+        return equal_images.cut(images, self.region) if self.region else images
+
+    @property
+    def own_seed(self):
+        """Two networks of one seed see the same images in other orders."""
+        return self.seed + 1_000 * self.network
+
+
+def choose_rates(setting, name, folder):
+    """The best pair of rates by half of the budget, on validation images."""
+    if FLAGS.rates:
+        backbone, head = map(float, FLAGS.rates)
+        return Rates(backbone, head)
     path = folder / "search.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    rates = setting.rows[name].rates or setting.rates
-    if len(rates) == 1:  # a control, at the rate of what it is to control
-        return rates[0]
-    for rate in rates:
-        if str(rate) in found:
-            continue
-        recipe = make_recipe(setting, name, rate, setting.epochs // 2)
-        workdir = folder / f"search-{rate}"
-        predictions = train(setting, recipe, 0, workdir, "validation")
-        found[str(rate)] = {
-            "negative_log_likelihood": evaluation.negative_log_likelihood(
-                predictions.probabilities, predictions.labels
-            ),
-            "top1": evaluation.evaluate_predictions(predictions).top1,
-        }
-        path.write_text(json.dumps(found, indent=1) + "\n")
-    # What an earlier grid had beside these does not count.
-    likelihoods = {r: found[str(r)]["negative_log_likelihood"] for r in rates}
-    rate = min(likelihoods, key=likelihoods.get)
-    print(f"{name}: rate {rate} of {found}", flush=True)
-    return rate
+
+    def measure(rates):
+        key = f"{rates.backbone:g}, {rates.head and f'{rates.head:g}'}"
+        if key not in found:
+            recipe = make_recipe(setting, name, rates, setting.epochs // 2)
+            workdir = folder / f"search-{key.replace(', ', '-')}"
+            run = Run(0, folds()[0], region=setting.rows[name].region)
+            seen = train(setting, recipe, run, workdir, "validation")
+            found[key] = {
+                "negative_log_likelihood": evaluation.negative_log_likelihood(
+                    seen.probabilities, seen.labels
+                ),
+                "top1": evaluation.evaluate_predictions(seen).top1,
+            }
+            path.write_text(json.dumps(found, indent=1) + "\n")
+        return found[key]
+
+    start = setting.rows[name].start or setting.start
+    rates, is_inside = search(start, STEPS, measure)
+    at_edge = "" if is_inside else ", at the edge of what was tried"
+    print(f"{name}: {rates}{at_edge}, of {found}", flush=True)
+    return rates
 
 
-@functools.cache
-def open_data(seed):
+@functools.lru_cache(maxsize=2)
+def open_data(seed, fold=None):
     """Photographs, checked once; the seed cuts the validation split."""
     if FLAGS.setting == "digits":  # the same scenes for each seed
         return make_digits(TRAINING_CLUTTER, FLAGS.num_train)
+    if fold is None:
+        return in_memory(seed)
+    return equal_images.make_folds(in_memory(0), FLAGS.folds, fold, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def in_memory(seed):
     # Twice the side, so that crops are still sharp.
-    return data.open_dataset(FLAGS.data, seed=seed).in_memory(
-        2 * make_setting().image_size
-    )
+    side = 2 * make_setting().image_size
+    return data.open_dataset(FLAGS.data, seed=seed).in_memory(side)
+
+
+def open_run_data(workdir):
+    """The images that a work directory was trained on."""
+    return Run(**json.loads((workdir / "run_of.json").read_text())).images()
 
 
 @functools.cache
@@ -144,15 +225,15 @@ def make_digits(distractors, num_train=1):
     )
 
 
-def train(setting, recipe, seed, workdir, split):
+def train(setting, recipe, run, workdir, split):
     """One run, unless it is there; returns the predictions of a split."""
     path = workdir / f"predictions-{split}.npz"
     if path.exists():
         check_same(recipe, workdir)
         return evaluation.Predictions.load(path)
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    images = open_data(seed)
+    keras.utils.set_random_seed(run.own_seed)
+    images = run.images()
     model = training.build_model(
         recipe,
         small_backbone() if FLAGS.setting == "digits" else FLAGS.backbone,
@@ -160,23 +241,20 @@ def train(setting, recipe, seed, workdir, split):
         weights=FLAGS.weights,
     )
     begun = time.time()
-    for number, stage in enumerate(recipe.stages, start=1):
-        training.fit(
-            model,
-            recipe,
-            images,
-            workdir,
-            seed=seed,
-            stages=[number],
-            verbose=int(FLAGS.verbose),
-        )
-        if stage.name == "localizer" and recipe.method == "ELoPE":
-            model.set_threshold(
-                evaluation.best_threshold(
-                    model, images, load_size=recipe.load_size
-                )
-            )
+    is_prepared = any(stage.name == "localizer" for stage in recipe.stages)
+    training.fit(
+        model,
+        recipe,
+        images,
+        workdir,
+        seed=run.own_seed,
+        tune_threshold=is_prepared
+        and recipe.method == "ELoPE"
+        and images.subset("validation").boxes is not None,
+        verbose=int(FLAGS.verbose),
+    )
     minutes = (time.time() - begun) / 60
+    (workdir / "run_of.json").write_text(json.dumps(dataclasses.asdict(run)))
     if split == "test":
         test_with_clutter(setting, model, recipe, workdir)
     found = predict(model, images, recipe, split)

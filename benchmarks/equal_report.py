@@ -1,65 +1,143 @@
 """The tables and pictures of equal_budget.py, out of what it left."""
 
+import dataclasses
+import hashlib
 import json
 import math
 
 import numpy as np
+from equal_verdicts import error_of, verdict
 
 from keras_fgvc import evaluation, training, visualization
 from keras_fgvc.models.declaration import meanings_of, object_map
 
 
-def gains_table(setting, workdirs, picture, open_data):
-    """All figures; the gains beside the papers', which it draws too.
+def gains_table(setting, runs, picture, open_data):
+    """All figures; the gains beside the controls and the papers.
 
     Args:
         setting: `equal_rows.Setting`.
-        workdirs: From each row to the work directories of its seeds.
+        runs: From each row to its work directories: a list of seeds, of folds,
+            of networks whose answers are averaged.
         picture: File to draw into.
-        open_data: Function from a seed to its `LabeledImages`.
+        open_data: Function from a work directory to its `LabeledImages`.
 
     Returns:
         Markdown, two tables: the whole and the short one.
     """
-    table = evaluation.tabulate(
-        {
-            name: [
-                evaluation.Predictions.load(w / "predictions-test.npz")
-                for w in row
-            ]
-            for name, row in workdirs.items()
-        }
-    )
-    papers = {name: setting.rows[name].paper for name in table.rows}
-    lines = [str(table), "", *short_table(table, papers, workdirs, open_data)]
+    by_fold = {
+        name: [[join_networks(fold) for fold in seed] for seed in seeds]
+        for name, seeds in runs.items()
+    }
+    predictions = {
+        name: [join_folds(seed) for seed in seeds]
+        for name, seeds in by_fold.items()
+    }
+    table = evaluation.tabulate(predictions)
+    found = {name: find_all(seeds, open_data) for name, seeds in runs.items()}
+    lines = [str(table), ""]
+    lines += short_table(setting, by_fold, predictions, table, found)
     if len(table.rows) > 1:
+        papers = {name: setting.rows[name].paper for name in table.rows}
         gains = {n: p[1] - p[0] for n, p in papers.items() if p}
+        gains.pop(table.baseline, None)
         visualization.save_comparison(picture, table, references=gains)
         lines += ["", f"picture: {picture}"]
     return "\n".join(lines) + "\n"
 
 
-def short_table(table, papers, workdirs, open_data):
-    """Lines: top-1, the gain, that of the paper, how often it is found."""
+def join_networks(workdirs):
+    """The mean of the answers of several networks on the same images."""
+    each = [
+        evaluation.Predictions.load(w / "predictions-test.npz")
+        for w in workdirs
+    ]
+    mean = np.mean([one.probabilities for one in each], axis=0)
+    boxes = each[0].boxes if len(each) == 1 else {}
+    return dataclasses.replace(each[0], probabilities=mean, boxes=boxes)
+
+
+def join_folds(each):
+    """The answers of all folds, one for each image."""
+    if len(each) == 1:
+        return each[0]
+    digests = "".join(one.image_digest for one in each)
+    return evaluation.Predictions(
+        labels=np.concatenate([one.labels for one in each]),
+        probabilities=np.concatenate([one.probabilities for one in each]),
+        class_names=each[0].class_names,
+        image_digest=hashlib.sha256(digests.encode()).hexdigest(),
+    )
+
+
+def short_table(setting, by_fold, predictions, table, found):
+    """Lines: top-1, gains over two rows with verdicts, and what is found."""
     lines = [
-        "| | test top-1 % (spread) | gain | gain in its paper | "
-        "object found, IoU >= 0.5, % |",
-        "|---|---|---|---|---|",
+        "| | test top-1 % (spread) | gain | verdict | less its control | "
+        "verdict | gain in its paper | object found, IoU >= 0.5, % | by a box "
+        "that never looks |",
+        "|---" * 9 + "|",
     ]
     for name, row in table.rows.items():
-        found = [find(workdir, open_data) for workdir in workdirs[name]]
-        shares = [100 * f["share"] for f in found if f]
-        cells = (
-            name,
-            with_spread(100 * row.comparison.mean, 100 * row.comparison.spread),
-            gain_cell(row.comparison) if name != table.baseline else "",
-            paper_cell(papers[name], row.comparison),
-            with_spread(*evaluation.mean_and_spread(shares), digits=1)
-            if shares
-            else "",
+        setting_row = setting.rows[name]
+        paper = (
+            setting_row.paper and setting_row.paper[1] - setting_row.paper[0]
         )
+        cells = [name]
+        cells.append(
+            with_spread(100 * row.comparison.mean, 100 * row.comparison.spread)
+        )
+        cells += gain_cells(by_fold, predictions, name, table.baseline, paper)
+        control = setting_row.control
+        beside = gain_cells(by_fold, predictions, name, control)
+        if beside[0] and control != table.baseline:
+            beside[0] += f" ({control})"
+        cells += beside
+        cells.append(paper_cell(setting_row.paper))
+        cells += found[name]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def gain_cells(by_fold, predictions, name, other, paper=None):
+    """The difference to another row with its error, and the verdict."""
+    if other not in predictions or name == other:
+        return ["", ""]
+    pair = {key: predictions[key] for key in (other, name)}
+    comparison = evaluation.compare(pair)[name]
+    top1 = {
+        key: np.mean(
+            [[np.mean(f.ranks < 1) for f in seed] for seed in by_fold[key]],
+            axis=0,
+        )
+        for key in pair
+    }
+    error = error_of(comparison, list(top1[name] - top1[other]))
+    gain = comparison.difference
+    text = f"{100 * gain:+.2f} ± {100 * error:.2f}"
+    return [text, verdict(gain, error, paper)]
+
+
+def paper_cell(paper):
+    if not paper:
+        return ""
+    before, after = paper
+    return f"{after - before:+.1f} ({before} to {after})"
+
+
+def find_all(seeds, open_data):
+    """Two cells: how often the object is found, and by a constant box."""
+    workdirs = [workdir for seed in seeds for fold in seed for workdir in fold]
+    found = [find(workdir, open_data) for workdir in workdirs]
+    found = [each for each in found if each]
+    if not found:
+        return ["", ""]
+    return [
+        with_spread(
+            *evaluation.mean_and_spread([100 * each[key] for each in found]), 1
+        )
+        for key in ("share", "constant_box")
+    ]
 
 
 def with_spread(mean, spread, digits=2):
@@ -68,31 +146,12 @@ def with_spread(mean, spread, digits=2):
     return text if math.isnan(spread) else f"{text} ({spread:.{digits}f})"
 
 
-def gain_cell(comparison):
-    gain, error = 100 * comparison.difference, 100 * comparison.error
-    return f"{gain:+.2f} ± {error:.2f}"
-
-
-def paper_cell(paper, comparison):
-    """The paper's gain, and whether ours is one: by two standard errors."""
-    if not paper:
-        return ""
-    before, after = paper
-    gain, error = comparison.difference, comparison.error
-    if abs(gain) <= 2 * error:
-        verdict = "not reproduced: no difference seen"
-    else:
-        verdict = "reproduced" if gain > 0 else "not reproduced: behind"
-    return f"{after - before:+.1f} ({before} to {after}): {verdict}"
-
-
 def find(workdir, open_data):
     """How often a map's box is the object's, at validation's best threshold."""
     path = workdir / "found.json"
     if not path.exists():
         run = training.open_run(workdir)
-        model = run.load_model()
-        found = find_with(model, open_data(run.seed), run.recipe)
+        found = find_with(run.load_model(), open_data(workdir), run.recipe)
         path.write_text(json.dumps(found) + "\n")
     return json.loads(path.read_text())
 
@@ -108,8 +167,12 @@ def find_with(model, images, recipe):
     return {"map": name, "threshold": tau, "share": share}
 
 
-def clutter_table(setting, workdirs, picture):
+def clutter_table(setting, runs, picture):
     """Top-1 by method and number of distractors, which it draws too."""
+    workdirs = {
+        name: [workdir for seed in seeds for fold in seed for workdir in fold]
+        for name, seeds in runs.items()
+    }
     counts = setting.clutter
     titles = " | ".join(f"{count} distractors" for count in counts)
     lines = [f"| test top-1 %, mean (spread) | {titles} |"]

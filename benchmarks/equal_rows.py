@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from equal_search import Rates
+
 from keras_fgvc.data import Augmentation
 from keras_fgvc.recipes import Recipe, Stage
 
@@ -22,8 +24,13 @@ class Row:
         larger: The image that the model gets has this multiple of the side.
         load: Images are loaded at this multiple of that; crops are sharper.
         arguments: Of the model.
-        rates: To choose from, where not the setting's.
-        head_rate: Of what is behind the backbone, where not the setting's.
+        start: `Rates` to search from, where not the setting's.
+        rates_of: Name of the row whose rates are taken, of a control.
+        control: Name of the row that has the same pixels, networks and passes,
+            but not the idea.
+        passes: Multiple of the setting's passes.
+        networks: How many networks are trained, whose answers are averaged.
+        region: What every image is cut to before, see `equal_images.cut`.
         paper: Top-1 that its paper has on birds in %, without and with it.
     """
 
@@ -35,8 +42,12 @@ class Row:
     larger: float = 1.0
     load: float = 1.0
     arguments: dict = dataclasses.field(default_factory=dict)
-    rates: tuple | None = None
-    head_rate: float | None = None
+    start: Rates | None = None
+    rates_of: str | None = None
+    control: str | None = None
+    passes: int = 1
+    networks: int = 1
+    region: str | None = None
     paper: tuple | None = None
 
 
@@ -48,9 +59,8 @@ class Setting:
         rows: From the name to the `Row`.
         image_size: Side of the images in pixels.
         batch_size: Images a step.
-        epochs: Of the classifying network, over all stages.
-        rates: To choose from, of the backbone.
-        head_rate: Of what is behind it.
+        epochs: Passes of the classifying network, over all stages.
+        start: `Rates` that each row's search begins with.
         augmentation: Of images, and of those that are given with regions.
         arguments: Of every model.
         clutter: Numbers of distractors to test with.
@@ -60,8 +70,7 @@ class Setting:
     image_size: int
     batch_size: int
     epochs: int
-    rates: tuple
-    head_rate: float | None
+    start: Rates
     augmentation: tuple
     arguments: dict = dataclasses.field(default_factory=dict)
     clutter: tuple = ()
@@ -88,7 +97,7 @@ ELOPE = Row(
 FCAN = Row("FCAN", shares={"whole": 4, "parts": 4}, before={"parts": GLIMPSES})
 COARSE2FINE = Row("Coarse2Fine", before={"classifier": UPSAMPLER})
 # Coarse2Fine's classifiers see parts a hundred times as long as others.
-LONG_FEATURES = {"rates": (2.5e-5, 5e-5, 1e-4), "head_rate": 2e-4}
+LONG_FEATURES = Rates(5e-5, 2e-4)
 
 
 def changed(row, **changes):
@@ -98,49 +107,81 @@ def changed(row, **changes):
 
 
 def photographs():
-    """MobileNetV2 at 160 pixels: maps of 5 x 5 cells."""
-    elope = changed(ELOPE, load=10 / 7)
-    # Finds its regions in an image of twice the side.
-    fcan = changed(FCAN, larger=2.0, arguments={"part_sizes": (4, 7)})
+    """MobileNetV2 at 224 pixels and stride 16: maps of 14 x 14 cells."""
+    elope = changed(ELOPE, load=10 / 7, control="ELoPE, centred box")
+    # Finds its regions in an image of twice the side, where a stride of 32
+    # gives as many cells.
+    fcan = changed(
+        FCAN,
+        larger=2.0,
+        arguments={"part_sizes": (4, 7), "output_stride": None},
+        control="FCAN, fixed regions",
+    )
     return Setting(
         rows={
             "Baseline": Row("Baseline"),
+            "Baseline, 7 x 7 cells": Row(
+                "Baseline", arguments={"output_stride": None}
+            ),
             # As many multiply-adds as a method that looks twice.
-            "Baseline, 10/7 of the side": Row("Baseline", larger=10 / 7),
+            "Baseline, 10/7 of the side": Row(
+                "Baseline", larger=10 / 7, rates_of="Baseline"
+            ),
+            "Baseline, twice the passes": Row(
+                "Baseline", passes=2, rates_of="Baseline"
+            ),
+            "Baseline, four times the passes": Row(
+                "Baseline", passes=4, rates_of="Baseline"
+            ),
+            "two Baselines": Row("Baseline", networks=2, rates_of="Baseline"),
+            "Baseline, middle of the images": Row(
+                "Baseline", region="center", rates_of="Baseline"
+            ),
+            "Baseline, true boxes": Row(
+                "Baseline", region="boxes", rates_of="Baseline"
+            ),
             "ELoPE": changed(elope, paper=(81.2, 87.4)),
+            "ELoPE, centred box": changed(
+                elope,
+                before={},
+                arguments={"box": "center"},
+                rates_of="ELoPE",
+                control=None,
+            ),
             "ELoPE, average pooling": changed(
                 elope,
                 shares={"classifier": 4, "crops": 4},  # no rank to weigh
                 arguments={"pooling": "average"},
             ),
-            "ELoPE, no localiser": Row(  # at the rate that ELoPE chose
-                "ELoPE", arguments={"localize": False}, rates=(1e-4,)
+            "ELoPE, no localiser": Row(
+                "ELoPE",
+                arguments={"localize": False},
+                rates_of="ELoPE",
+                control="Baseline",
             ),
-            "PainlessAttention": Row("PainlessAttention", paper=(81.0, 82.0)),
+            "PainlessAttention": Row(
+                "PainlessAttention", control="Baseline", paper=(81.0, 82.0)
+            ),
             "Coarse2Fine": changed(
                 COARSE2FINE,
-                arguments={"tap": 32},
+                start=LONG_FEATURES,
+                control="Baseline, twice the passes",
                 paper=(83.7, 89.5),
-                **LONG_FEATURES,
             ),
-            "Coarse2Fine, shorter features": changed(  # at the rates of all
-                COARSE2FINE, arguments={"tap": 32, "scale": 30.0}
-            ),
-            "Coarse2Fine, stride 16": changed(COARSE2FINE, **LONG_FEATURES),
             "FCAN": changed(fcan, paper=(77.6, 82.0)),
-            "FCAN, fixed regions": changed(  # at the rate that FCAN chose
+            "FCAN, fixed regions": changed(
                 fcan,
                 before={},
                 arguments={"regions": "center"},
-                rates=(5e-5,),
+                rates_of="FCAN",
+                control=None,
             ),
-            "DAF": Row("DAF", paper=(83.5, 89.1)),
+            "DAF": Row("DAF", control="two Baselines", paper=(83.5, 89.1)),
         },
-        image_size=160,
+        image_size=224,
         batch_size=16,
         epochs=6,
-        rates=(5e-5, 1e-4, 2e-4),
-        head_rate=2e-3,
+        start=Rates(1e-4, 1e-3),
         augmentation=(
             Augmentation(
                 random_crop=(CROP_SHARE, CROP_SHARE), horizontal_flip=True
@@ -148,6 +189,7 @@ def photographs():
             # A crop might cut the regions off.
             Augmentation(horizontal_flip=True),
         ),
+        arguments={"output_stride": 16},
     )
 
 
@@ -164,7 +206,7 @@ def digits():
             ),
             # From 2e-3 to 8e-3 it learns the slower the higher the rate.
             "Coarse2Fine": changed(
-                COARSE2FINE, arguments={"tap": 8}, rates=(5e-4, 1e-3, 2e-3)
+                COARSE2FINE, arguments={"tap": 8}, start=Rates(1e-3, None)
             ),
             "FCAN": changed(
                 FCAN,
@@ -177,8 +219,7 @@ def digits():
         image_size=64,
         batch_size=50,
         epochs=8,
-        rates=(2e-3, 4e-3, 8e-3),
-        head_rate=None,
+        start=Rates(4e-3, None),
         augmentation=(no_augmentation, no_augmentation),
         arguments={"batch_norm": "train"},
         clutter=(4, 8, 16, 32, 64),
@@ -188,11 +229,9 @@ def digits():
 SETTINGS = {"photographs": photographs, "digits": digits}
 
 
-def make_recipe(setting, name, rate, epochs):
-    """The recipe of a row at a learning rate of the backbone."""
+def make_recipe(setting, name, rates, epochs):
+    """The recipe of a row at its learning rates."""
     row = setting.rows[name]
-    head_rate = row.head_rate or setting.head_rate
-    factor = head_rate / rate if head_rate else 1.0
     side = round(row.larger * setting.image_size)
     arguments = {**setting.arguments, **row.arguments}
     if row.method == "FCAN":
@@ -203,18 +242,19 @@ def make_recipe(setting, name, rate, epochs):
         image_size=side,
         load_size=round(row.load * side),
         batch_size=setting.batch_size,
-        stages=tuple(_stages(setting, row, rate, factor, epochs)),
+        stages=tuple(_stages(setting, row, rates, row.passes * epochs)),
         arguments=arguments,
     )
 
 
-def _stages(setting, row, rate, factor, epochs):
+def _stages(setting, row, rates, epochs):
     """Every stage in order; each behind the first at half the last's rate."""
-    left = epochs
+    left, all_epochs = epochs, row.passes * setting.epochs
+    factor = rates.head / rates.backbone if rates.head else 1.0
     for place, (name, share) in enumerate(row.shares.items()):
         if name in row.before:
             before = row.before[name]
-            count = max(1, before.epochs * epochs // setting.epochs)
+            count = max(1, before.epochs * epochs // all_epochs)
             yield dataclasses.replace(before, epochs=count)
         last = place == len(row.shares) - 1
         count = left if last else max(1, epochs * share // PARTS)
@@ -222,7 +262,7 @@ def _stages(setting, row, rate, factor, epochs):
         yield Stage(
             name,
             epochs=count,
-            learning_rate=0.5**place * rate,
+            learning_rate=0.5**place * rates.backbone,
             head_rate=factor,
             optimizer="adam",
             schedule="cosine",
