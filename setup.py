@@ -28,7 +28,8 @@ FORMATS = {
 }
 # gRPC requests to TF Serving; REST needs nothing.
 SERVING = ["grpcio", "tensorflow-serving-api"]
-DOCS = ["furo", "myst-parser", "sphinx"]
+# The notebooks of docs/tutorials are executed.
+DOCS = ["furo", "ipykernel", "myst-nb", "sphinx"]
 # The one place that names where the project lives.
 HOME = "https://example.org/keras_fgvc"
 

@@ -14,7 +14,12 @@ project = "keras_fgvc"
 release = version = keras_fgvc.__version__
 copyright = "the keras_fgvc authors, Apache-2.0"
 
-extensions = ["myst_parser", "api_pages"]
+extensions = ["myst_nb", "api_pages"]
+# The notebooks run when the pages are built, and again when they change.
+nb_execution_mode = os.environ.get("KERAS_FGVC_NOTEBOOKS", "cache")
+nb_execution_timeout = 900  # seconds for one cell
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 exclude_patterns = ["extension", "static"]
 myst_enable_extensions = ["deflist"]
 # A line that begins with a per cent sign is no comment.
