@@ -12,6 +12,7 @@ smoke run.
 import importlib.util
 
 import keras
+import results
 from absl import app
 from keras import ops
 from timing import FLAGS, keras_contender, random_array, report, torch_contender
@@ -114,4 +115,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

@@ -27,8 +27,9 @@ Before the first run it says how large a gain these images and seeds can show.
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
 processes may share the work by --rows. At the end it prints the table of all
 rows that were asked for, keeps it as OUT/table.md and draws OUT/gains.png;
---write puts both into the pages. For --setting=digits the table has top-1 by
-the number of distractors (training has 8), and the picture is OUT/clutter.png.
+--write=equal-budget-photographs puts the table into its page. For
+--setting=digits the table has top-1 by the number of distractors (training has
+8), and the picture is OUT/clutter.png.
 """
 
 import dataclasses
@@ -68,7 +69,6 @@ flags.DEFINE_integer("image_size", None, "Side of the images, in pixels.", 32)
 flags.DEFINE_string(
     "set", None, 'Arguments of every model, as JSON: {"trainable": "last:4"}.'
 )
-flags.DEFINE_bool("write", False, "Whether docs/results gets the table.")
 flags.DEFINE_enum("verbose", "2", ["0", "1", "2"], "As in keras.Model.fit.")
 TRAINING_CLUTTER = 8
 STEPS = (2, 4)  # between neighbouring rates of the backbone, of the head
@@ -92,7 +92,7 @@ def main(_):
     print(text)
     (out / "table.md").write_text(text)
     if FLAGS.write:
-        results.write(f"equal-budget-{FLAGS.setting}", text)
+        results.write(FLAGS.write, text)
 
 
 def make_setting():

@@ -16,6 +16,7 @@ import tempfile
 
 import keras
 import numpy as np
+import results
 from absl import app, flags
 from in_turn import median_seconds
 
@@ -115,4 +116,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

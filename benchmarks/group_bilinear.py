@@ -10,6 +10,7 @@ smoke run.
 """
 
 import numpy as np
+import results
 from absl import app
 from keras import ops
 from timing import FLAGS, keras_contender, random_array, report
@@ -105,4 +106,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

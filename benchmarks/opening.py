@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 
+import results
 import tensorflow as tf
 from absl import app, flags
 
@@ -46,4 +47,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

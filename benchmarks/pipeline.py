@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import keras
+import results
 import tensorflow as tf
 from absl import app, flags
 from in_turn import median_seconds
@@ -132,4 +133,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

@@ -11,6 +11,7 @@ import importlib.util
 
 import keras
 import numpy as np
+import results
 from absl import app
 from keras import ops
 from timing import FLAGS, keras_contender, random_array, report, torch_contender
@@ -76,4 +77,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

@@ -14,6 +14,7 @@ processor half precision is slow; only the figures matter.
 
 import keras
 import numpy as np
+import results
 from absl import app, flags
 from small_backbone import small_backbone
 
@@ -119,4 +120,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

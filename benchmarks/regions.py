@@ -10,6 +10,7 @@ taken for features and boxes. About three minutes; --quick for a smoke run.
 
 import keras
 import numpy as np
+import results
 from absl import app
 from keras import ops
 from timing import FLAGS, keras_contender, random_array, report
@@ -149,4 +150,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

@@ -1,11 +1,15 @@
 """Writes a benchmark's output into the pages, with what it was measured by.
 
+    python benchmarks/pooling.py --write=pooling
+
 A page of docs/results has one pair of comments for each table that a program
 writes, `<!-- NAME -->` and `<!-- end of NAME -->`. What stands between them is
 replaced; what people wrote around them stays.
 """
 
+import contextlib
 import datetime
+import io
 import os
 import pathlib
 import platform
@@ -13,8 +17,35 @@ import shlex
 import subprocess
 import sys
 
+from absl import flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("write", None, "Place in docs/results to write into.")
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "results"
+
+
+def kept(main):
+    """Returns a `main` that also writes what it prints, by `--write`."""
+
+    def run(arguments):
+        if not FLAGS.write:
+            main(arguments)
+            return
+        printed = _Twice()
+        with contextlib.redirect_stdout(printed):
+            main(arguments)
+        write(FLAGS.write, printed.getvalue())
+
+    return run
+
+
+class _Twice(io.StringIO):
+    """Shows what is printed, and keeps it."""
+
+    def write(self, text):
+        sys.__stdout__.write(text)
+        return super().write(text)
 
 
 def write(name, text):

@@ -25,6 +25,7 @@ import time
 import urllib.parse
 
 import numpy as np
+import results
 from absl import app, flags
 from kserve_process import VARIABLE, serving
 
@@ -225,4 +226,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(results.kept(main))

@@ -109,7 +109,8 @@ def _medians(functions):
 
 
 def _memory(title, name):
-    command = [sys.executable, *sys.argv, f"--memory_of={title}/{name}"]
+    own = [each for each in sys.argv if not each.startswith("--write")]
+    command = [sys.executable, *own, f"--memory_of={title}/{name}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
