@@ -90,7 +90,7 @@ class Batches(keras.utils.PyDataset):
         self.order = self.rng.permutation(len(labels))
 
     def __len__(self):
-        return len(self.labels) // self.batch_size
+        return max(1, len(self.labels) // self.batch_size)
 
     def on_epoch_end(self):
         self.order = self.rng.permutation(len(self.labels))
