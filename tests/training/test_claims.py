@@ -244,7 +244,7 @@ def test_another_function_in_a_layer(tmp_path):
     other = functools.partial(lambda_backbone, 3.0)
     with pytest.raises(ValueError, match="another run: functions differ"):
         fit(backbone=other)
-    with pytest.raises(ValueError, match="run: .*architecture differ"):
+    with pytest.raises(ValueError, match=r"run: .*architecture differ"):
         fit()
     path.write_text(json.dumps(run | {"functions": "python 2.7 0"}))
     fit(backbone=other)  # nobody can tell
