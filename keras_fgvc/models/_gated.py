@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 
+from keras_fgvc.backbones.own_models import check_images
 from keras_fgvc.models._gate import TargetGate, without_split
 from keras_fgvc.models._gated_data import (
     StopsAtNan,
@@ -22,6 +23,20 @@ class GatedModel(ReplicatedModel):
     PyTorch and Grain are read on the host. Whatever else gives batches is
     checked in the graph, and a loss that a wrong label makes NaN is an error.
     """
+
+    def __call__(self, *args, **kwargs):
+        if args and self.inputs:
+            check_images(self, args[0])
+        return super().__call__(*args, **kwargs)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        check_images(self, inputs)  # JAX's steps do not come by `__call__`
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Predicts as `keras.Model.predict` does; images have a size to be."""
+        with one_sentence(), keeping_weights(self):
+            return super().predict(x, *args, **kwargs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, with targets checked.

@@ -12,7 +12,7 @@ import keras
 # a generator that TensorFlow calls, from another process.
 SENTENCE = re.compile(
     r"(?:assertion failed: \[|(?:Value|Type)Error: )"
-    r"((?:Labels|Targets|`sample_weight`|`class_weight`) must .*?)"
+    r"((?:Labels|Targets|Images|`sample_weight`|`class_weight`) must .*?)"
     r"(?:\]?\s*\n|\]\s*\[\[|\]?$)"
 )
 
