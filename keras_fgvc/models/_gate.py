@@ -199,6 +199,18 @@ def _as_numpy(values):
 
 def _check_counts(x, y, sample_weight):
     images = _counts(x)
+    if images and not images[0]:
+        raise ValueError(
+            "Targets must be of one image at least. Received: no images."
+        )
+    weights = _as_numpy(sample_weight)
+    if weights is not None and weights.dtype.kind == "f":
+        wrong = weights[~np.isfinite(weights)]
+        if wrong.size:
+            raise ValueError(
+                "`sample_weight` must be finite numbers. Received: "
+                f"{wrong[0]} and {wrong.size - 1} more such."
+            )
     for name, values in (("Targets", y), ("`sample_weight`", sample_weight)):
         for count in _counts(values):
             if images and count != images[0]:

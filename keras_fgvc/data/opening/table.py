@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from keras_fgvc.data.dataset import Examples
-from keras_fgvc.data.pipeline.geometry import normalize_box
+from keras_fgvc.data.pipeline.geometry import check_clipped, normalize_box
 from keras_fgvc.data.pipeline.shares import stratified_cut
 from keras_fgvc.data.sources.files import SUFFIXES, check_images, not_a_file
 from keras_fgvc.data.sources.report import ending
@@ -112,6 +112,7 @@ def check(rows, verify: str, log) -> list[Row]:
             clipped += [row.path] * is_clipped
             row = dataclasses.replace(row, box=box)
         kept.append(row)
+    check_clipped(clipped, sum(row.box is not None for row in kept))
     if clipped:
         log.notes.append(
             f"{len(clipped)} box(es) reached beyond their image and were "

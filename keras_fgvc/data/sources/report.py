@@ -17,8 +17,11 @@ SAME_BYTES = {
     "repetition": "image(s) have the same bytes as one of their class and "
     "split",
 }
-# Control characters, and bytes that are not UTF-8 as Python keeps them.
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters, also of writing from right to left, and bytes that are
+# not UTF-8 as Python keeps them.
+UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 ON_ERROR = ("raise", "skip")
 
 
