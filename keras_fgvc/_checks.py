@@ -168,6 +168,10 @@ def check_class_names(class_names) -> None:
         seen.add(name)
 
 
+# They would show the text behind them backwards.
+TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def name_problem(name: str) -> str | None:
     """Returns why a text cannot be the name of a class, or None."""
     kinds = {unicodedata.category(character) for character in name}
@@ -175,6 +179,8 @@ def name_problem(name: str) -> str | None:
         return "is empty"
     if kinds & {"Cc", "Zl", "Zp"}:
         return "holds a line break or another control character"
+    if TURNS & set(name):
+        return "holds a character that turns the direction of writing"
     if "Cs" in kinds:
         return "is not UTF-8 text"
     return None

@@ -1,13 +1,18 @@
 """Files that are written whole, and read with one kind of message."""
 
 import contextlib
+import functools
 import json
 import math
 import os
 import secrets
+import shutil
+import zlib
 
 # What a file is missing for or closed to, which the system says well enough.
 PLAIN_ERRORS = (FileNotFoundError, PermissionError)
+# Left free on the disk: a share of what is written, and never less than this.
+HEADROOM, LEAST_HEADROOM = 0.05, 100_000_000
 MAX_REASON = 200  # characters of another library's message
 
 
@@ -165,3 +170,60 @@ def without_nan(value):
         return [without_nan(entry) for entry in value]
     is_number = isinstance(value, float)
     return None if is_number and not math.isfinite(value) else value
+
+
+def check_room(folder, needed: int, freed: int, remedy: str) -> None:
+    """Raises if a disk has no room for arrays, and some to spare.
+
+    Args:
+        folder: `pathlib.Path`, which need not exist.
+        needed: Bytes to write.
+        freed: Bytes that are deleted before.
+        remedy: What to do, as the end of the message.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free + freed
+    spare = max(LEAST_HEADROOM, HEADROOM * needed)
+    if free < needed + spare:
+        raise OSError(
+            f"{folder} needs {size_text(needed)} for arrays and "
+            f"{size_text(spare)} to spare, and has {size_text(free)} free. "
+            f"{remedy}"
+        )
+
+
+def size_text(num_bytes: float) -> str:
+    """A number of bytes to read: 25.1 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{round(num_bytes, 1):g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
+
+
+@functools.lru_cache
+def count_unchanged(path, changed: int, sums) -> int | None:
+    """Returns the rows before the first block that is not as it was written.
+
+    Args:
+        path: Of a .npy file with rows.
+        changed: When it was last written. Until then it is read once.
+        sums: Pairs of the end of a block of rows and its check sum (CRC-32).
+
+    Returns:
+        A number of rows; `None` if all blocks are as they were written.
+    """
+    import numpy as np
+
+    rows, start = np.load(path, mmap_mode="r"), 0
+    for end, expected in sums:
+        if zlib.crc32(rows[start:end]) != expected:
+            print(
+                f"{path}: rows from {start} on are not as they were written, "
+                "and are computed again."
+            )
+            return start
+        start = end
+    return None

@@ -35,6 +35,7 @@ def test_a_size_is_a_side_or_a_pair(value, size):
         (("cat", "dog", "cat"), ValueError, "'cat' for label 2.*twice"),
         (("a\nb", "dog"), ValueError, r"'a\\nb' for label 0.*line break"),
         (("\x1b[31m", "dog"), ValueError, "control character"),
+        (("\u202egod", "dog"), ValueError, "direction of writing"),
         (("a\u2028b", "dog"), ValueError, "line break"),
         (("a\udce9b", "dog"), ValueError, "label 0, which is not UTF-8 text"),
     ],

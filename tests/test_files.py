@@ -10,6 +10,7 @@ from keras_fgvc._files import (
     move_into_place,
     read_json,
     reading,
+    size_text,
     to_json,
     without_nan,
     write_json,
@@ -117,3 +118,15 @@ def test_without_nan_goes_down_to_the_leaves():
         "a": [None, [1.0, None]],
         "b": {"c": None, "d": 2},
     }
+
+
+def test_sizes_are_readable():
+    sizes = (0, 999, 1500, 99_960, 1e6, 25.06e9)
+    assert [size_text(size) for size in sizes] == [
+        "0 bytes",
+        "999 bytes",
+        "1.5 kB",
+        "100 kB",
+        "1 MB",
+        "25.1 GB",
+    ]

@@ -49,6 +49,26 @@ def check_takes(model: keras.Model, size: int, argument: str) -> None:
         )
 
 
+def image_input(model: keras.Model) -> keras.KerasTensor:
+    """Returns an input for raw images of the sizes that a model takes."""
+    sides = model.inputs[0].shape[1:3]
+    return keras.Input((*sides, 3), name="image", dtype="float32")
+
+
+def check_images(model: keras.Model, images) -> None:
+    """Raises if images are not of the only size that a model takes."""
+    sides = model.inputs[0].shape[1:3]
+    given = tuple(getattr(images, "shape", ()))[1:3]
+    if len(given) < 2 or None in (*sides, *given) or given == tuple(sides):
+        return
+    raise ValueError(
+        f"Images must be {sides[0]} x {sides[1]} pixels, because a layer of "
+        f"the backbone takes no other size. Received: {given[0]} x {given[1]} "
+        f"pixels. Resize them (image_size={sides[0]} in a recipe), or build "
+        "the backbone with input_shape=(None, None, 3)."
+    )
+
+
 def without_fixed_size(model: keras.Model) -> keras.Model:
     """Returns the same layers for images of any size, where these allow it.
 

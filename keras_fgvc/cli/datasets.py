@@ -4,16 +4,9 @@ import textwrap
 
 SUMMARY = "list the data sets that have a name, or describe one"
 EXAMPLE = "  keras-fgvc datasets --name cub200\n\nNothing is downloaded."
-HEADINGS = (
-    "name and variants",
-    "classes",
-    "train/val/test",
-    "box",
-    "source",
-    "licence",
-    "how to get it",
-)
-WIDTHS = (17, 7, 18, 3, 20, 15, 18)  # 120 columns with what is between.
+HEADINGS = ("name and variants", "classes", "train/val/test", "box")
+WIDTHS = (28, 7, 29, 3)  # 80 columns with what is between.
+MORE = ("source", "licence", "how to get it")  # on lines of their own
 MAX_VARIANTS = 3
 
 
@@ -34,6 +27,9 @@ def run(options) -> int:
     _print_row(["-" * width for width in WIDTHS])
     for entry in data.entries():
         _print_row(_cells(entry))
+        more = (entry.source, entry.licence, entry.how_to_get)
+        for name, text in zip(MORE, more, strict=True):
+            _print_more(f"{name}: {text}")
     return 0
 
 
@@ -48,10 +44,14 @@ def _cells(entry):
         ", ".join(map(str, classes)),
         "/".join(sizes) if entry.split_sizes else "not published",
         "yes" if entry.has_boxes else "no",
-        entry.source,
-        entry.licence,
-        entry.how_to_get,
     )
+
+
+def _print_more(text):
+    """Prints a fact of a data set, as wide as its row and indented."""
+    width = sum(WIDTHS) + 3 * len(WIDTHS) + 1
+    for line in textwrap.wrap(text, width - 6, break_on_hyphens=False):
+        print(f"|   {line:<{width - 6}} |")
 
 
 def _name_and_variants(entry):

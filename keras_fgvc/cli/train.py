@@ -154,17 +154,14 @@ def _origin(initial_weights):
 def _train(model, recipe, images, options, is_chief):
     """Runs the stages, and evaluates after those that are asked for."""
     from keras_fgvc import training
+    from keras_fgvc.training.progress import tell_stage
 
     numbered = _chosen_stages(model, recipe, options.stages)
     last = _chosen_stages(model, recipe, None)[-1][0]
     after = options.evaluate_after or []
     for count, (number, stage) in enumerate(numbered, start=1):
         if is_chief and not options.quiet:
-            print(
-                f"\nstage {count} of {len(numbered)}: {stage.name}, "
-                f"{stage.epochs} epochs",
-                flush=True,
-            )
+            tell_stage(count, len(numbered), stage)
         try:
             training.fit(
                 model,

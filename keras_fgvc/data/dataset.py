@@ -10,8 +10,8 @@ from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.data.examples import Examples
 from keras_fgvc.data.pipeline.batches import make_batches
 from keras_fgvc.data.pipeline.shares import Share
-from keras_fgvc.data.sources.arrays import read_into_memory
-from keras_fgvc.data.sources.report import Report
+from keras_fgvc.data.sources.arrays import pixel_digests, read_into_memory
+from keras_fgvc.data.sources.report import Report, with_same_bytes
 from keras_fgvc.data.sources.source import add_array, add_json
 from keras_fgvc.decoding.resizing import SQUASH, check_resize
 
@@ -78,6 +78,12 @@ class LabeledImages:
         check_resize(self.resize or SQUASH)
         for examples in self.splits.values():
             examples.check_labels(len(self.class_names))
+        if not self.report.same_bytes:  # those of files may be known
+            found = pixel_digests(self.splits)
+            report = with_same_bytes(
+                self.report, self.class_names, self.splits, found
+            )
+            object.__setattr__(self, "report", report)
 
     @property
     def num_classes(self) -> int:

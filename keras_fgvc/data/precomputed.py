@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_fgvc._checks import as_size, check_choice, check_positive_int
+from keras_fgvc._files import size_text
 from keras_fgvc.data.dataset import LabeledImages
 from keras_fgvc.data.pipeline.batches import Epochs
 from keras_fgvc.data.pipeline.shares import Share
@@ -291,7 +292,7 @@ def _announce(name: str, stored, missing: dict) -> None:
     """Prints what a cache will hold and how much of it is there."""
     total = sum(stored.split_sizes.values())
     there = total - sum(missing.values())
-    size = stored_rows.size_text(total * stored.row_bytes)
+    size = size_text(total * stored.row_bytes)
     print(
         f"{name}: {total} arrays of shape {stored.shape}, {stored.dtype}, "
         f"{size} in {stored.folder}; "

@@ -49,6 +49,7 @@ def changes(model, before: dict) -> dict:
         }
         for key in changed:
             _check_restorable(layer, key, changed[key])
+        _check_saved_exactly(layer)
         if changed:
             found[path] = changed
     return found
@@ -154,6 +155,20 @@ def _check_restorable(layer, key, value):
         f"({', '.join(MODES)}), `enable_lora` or a plain attribute. "
         f"Received: layer {layer.name!r}, which {problem}. Undo this, or "
         "save the weights alone with `save_weights`."
+    )
+
+
+def _check_saved_exactly(layer):
+    """Refuses LoRA in a quantised layer, which Keras merges and rounds anew."""
+    mode = getattr(layer, "quantization_mode", None)
+    if mode is None or not getattr(layer, "lora_enabled", False):
+        return
+    raise ValueError(
+        "A quantised layer must be saved without LoRA, because Keras adds its "
+        "weights to the others and rounds the sum, so that the loaded model "
+        f"answers otherwise. Received: layer {layer.name!r}, quantised with "
+        f"{mode!r}, with LoRA of rank {layer.lora_rank}. Save the model "
+        "before `quantize`, and quantise the loaded model."
     )
 
 

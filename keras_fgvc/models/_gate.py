@@ -58,6 +58,17 @@ class TargetGate:
             sample_weight = sample_weight[:, 0]
         return y, sample_weight
 
+    def check_loss(self, loss) -> None:
+        """Raises if a loss is NaN, of labels that could not be read."""
+        if not np.isnan(loss):
+            return
+        raise ValueError(
+            f"Labels must be integers from 0 to {self.num_classes - 1} "
+            f"(num_classes={self.num_classes}). Received: a loss of nan, from "
+            "data whose labels cannot be read before. Check them; if they are "
+            "right, train with a smaller learning rate."
+        )
+
     def batch(self, batch) -> tuple:
         """Returns a batch as Keras takes it, with its targets checked."""
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
@@ -188,6 +199,18 @@ def _as_numpy(values):
 
 def _check_counts(x, y, sample_weight):
     images = _counts(x)
+    if images and not images[0]:
+        raise ValueError(
+            "Targets must be of one image at least. Received: no images."
+        )
+    weights = _as_numpy(sample_weight)
+    if weights is not None and weights.dtype.kind == "f":
+        wrong = weights[~np.isfinite(weights)]
+        if wrong.size:
+            raise ValueError(
+                "`sample_weight` must be finite numbers. Received: "
+                f"{wrong[0]} and {wrong.size - 1} more such."
+            )
     for name, values in (("Targets", y), ("`sample_weight`", sample_weight)):
         for count in _counts(values):
             if images and count != images[0]:

@@ -3,9 +3,12 @@
 import inspect
 
 import keras
+import numpy as np
 
+from keras_fgvc.backbones.own_models import check_images
 from keras_fgvc.models._gate import TargetGate, without_split
 from keras_fgvc.models._gated_data import (
+    StopsAtNan,
     gated,
     keeping_weights,
     one_sentence,
@@ -17,9 +20,23 @@ class GatedModel(ReplicatedModel):
     """A `keras.Model` that refuses wrong targets in one clear sentence.
 
     Arrays, `tf.data`, `keras.utils.PyDataset`, generators and loaders of
-    PyTorch are read on the host. Whatever else gives batches is checked in
-    the graph, where a wrong label makes the loss NaN.
+    PyTorch and Grain are read on the host. Whatever else gives batches is
+    checked in the graph, and a loss that a wrong label makes NaN is an error.
     """
+
+    def __call__(self, *args, **kwargs):
+        if args and self.inputs:
+            check_images(self, args[0])
+        return super().__call__(*args, **kwargs)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        check_images(self, inputs)  # JAX's steps do not come by `__call__`
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Predicts as `keras.Model.predict` does; images have a size to be."""
+        with one_sentence(), keeping_weights(self):
+            return super().predict(x, *args, **kwargs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, with targets checked.
@@ -33,13 +50,16 @@ class GatedModel(ReplicatedModel):
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         given = without_split(bound.arguments)
         gate = TargetGate(self.num_classes, given.get("class_weight"))
+        is_unread = False
         if given.get("validation_data") is not None:
-            given["validation_data"] = self._gated_validation(
-                given["validation_data"]
-            )
+            validation = self._gated_validation(given["validation_data"])
+            is_unread = validation is given["validation_data"]
+            given["validation_data"] = validation
         changed = _gated_arguments(gate, given)
         if changed:  # the weights of the classes are those of the images
             given |= {**changed, "class_weight": None}
+        if is_unread or not changed:
+            given["callbacks"] = _with(StopsAtNan(gate), given)
         with one_sentence(), keeping_weights(self):
             return super().fit(**given)
 
@@ -50,9 +70,14 @@ class GatedModel(ReplicatedModel):
         bound = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs)
         given = bound.arguments
         given |= given.pop("kwargs", {})
-        given |= _gated_arguments(TargetGate(self.num_classes), given)
+        gate = TargetGate(self.num_classes)
+        changed = _gated_arguments(gate, given)
         with one_sentence(), keeping_weights(self):
-            return super().evaluate(**given)
+            found = super().evaluate(**(given | changed))
+        if not changed:
+            is_dict = isinstance(found, dict)
+            gate.check_loss(found["loss"] if is_dict else np.ravel(found)[0])
+        return found
 
     def train_on_batch(
         self,
@@ -83,6 +108,15 @@ class GatedModel(ReplicatedModel):
         if not isinstance(data, (list, tuple)):
             return gated(gate, data)[0]
         return gated(gate, *keras.utils.unpack_x_y_sample_weight(data))
+
+
+def _with(callback, given):
+    """Returns the callbacks of a call of `fit`, and one more."""
+    callbacks = given.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(callback)
+        return callbacks
+    return [*keras.tree.flatten(callbacks or []), callback]
 
 
 def _gated_arguments(gate, given):

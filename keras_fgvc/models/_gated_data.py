@@ -12,7 +12,7 @@ import keras
 # a generator that TensorFlow calls, from another process.
 SENTENCE = re.compile(
     r"(?:assertion failed: \[|(?:Value|Type)Error: )"
-    r"((?:Labels|Targets|`sample_weight`|`class_weight`) must .*?)"
+    r"((?:Labels|Targets|Images|`sample_weight`|`class_weight`) must .*?)"
     r"(?:\]?\s*\n|\]\s*\[\[|\]?$)"
 )
 
@@ -95,7 +95,42 @@ def _gated_batches(gate, x):
         loader._iterator = None  # one of persistent workers collates as before
         loader.collate_fn = _Collate(x.collate_fn, gate)
         return loader
+    grain = sys.modules.get("grain")
+    if grain is not None and isinstance(
+        x, (grain.MapDataset, grain.IterDataset, grain.DataLoader)
+    ):
+        return _gated_grain(gate, x, grain)
     return None
+
+
+def _gated_grain(gate, x, grain):
+    class Check(grain.transforms.Map):
+        def map(self, batch):
+            return gate.batch(batch)
+
+    if not isinstance(x, grain.DataLoader):
+        return x.map(Check())
+    loader = copy.copy(x)  # its operations are read as Keras reads them
+    loader._operations = [*x._operations, Check()]
+    return loader
+
+
+class StopsAtNan(keras.callbacks.Callback):
+    """Ends a training on data whose labels nothing reads on the host.
+
+    A label that is no class number makes the loss NaN there.
+
+    Args:
+        gate: `TargetGate` of the model.
+    """
+
+    def __init__(self, gate):
+        super().__init__()
+        self.gate = gate
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in ("loss", "val_loss"):
+            self.gate.check_loss((logs or {}).get(name, 0.0))
 
 
 def _is_arrays(x):

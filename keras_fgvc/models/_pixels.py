@@ -5,11 +5,12 @@ nothing fails. The models take raw RGB pixels, 0..255, because preprocessing
 is inside of them. Other pixels are told in one warning:
 
 - floats from 0 to 1, and small floats below 0, as scaled images have;
+- whole numbers 0 and 1, as `(images / 255).astype("uint8")` gives;
 - values above 255 or far below 0. Floats may leave 0..255 by
   `OVERSHOOT`, as sharp edges do that bicubic resizing enlarged.
 
-Nothing is said of black images, nor of whole numbers of which none is above 1:
-such images may be dark.
+Nothing is said of images that are all black: a model is often tried, or warmed
+up, with zeros.
 
 Arrays, `tf.data`, `keras.utils.PyDataset`, generators and loaders of PyTorch
 with a list of images are looked at. A `tf.data.Dataset` of uint8 is not: its
@@ -115,8 +116,9 @@ def problem_of(pixels) -> str:
         return ""
     low, high = values.min(), values.max()
     tolerance = 0 if is_whole else OVERSHOOT
-    if low >= 0 and 0 < high <= 1 and not is_whole:
-        mend = "They seem to be divided by 255: omit that."
+    if low >= 0 and 0 < high <= 1:
+        rounded = " and rounded" if is_whole else ""
+        mend = f"They seem to be divided by 255{rounded}: omit that."
     elif (low < 0 and high <= LARGEST_SCALED) or low < -tolerance:
         mend = "They seem to be normalised: omit that."
     elif high > 255 + tolerance:

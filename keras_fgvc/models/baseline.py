@@ -4,6 +4,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_choice, check_in_range
+from keras_fgvc.backbones.own_models import image_input
 from keras_fgvc.models._classification import (
     check_model_arguments,
     cross_entropy,
@@ -113,7 +114,7 @@ class Baseline(FineGrainedModel):
             preprocessing=preprocessing,
             tokens=tokens,
         )
-        image = keras.Input((None, None, 3), name="image", dtype="float32")
+        image = image_input(features)
         feature_map = features(image)
         pooled = POOLING[pooling](name="pooling")(feature_map)
         pooled = keras.layers.Dropout(dropout_rate, name="dropout")(pooled)

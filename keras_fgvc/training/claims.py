@@ -26,6 +26,7 @@ KINDS = {
     "precision": (str, None),
     "layer_precisions": (str, None),
     "architecture": (str, None),
+    "functions": (str, None),
     "opened_by": (dict, None),
 }
 # Facts that identify a run. The data folder may move.
@@ -40,15 +41,16 @@ COMPARED = (
     "precision",
     "layer_precisions",
     "architecture",
+    "functions",
 )
 # Compared split by split, where both have the split.
 OF_SPLITS = ("label_digests", "box_digests")
 SHOWN = (
     *("recipe", "seed", "classes", "images", "initial_weights", "precision"),
-    *("layer_precisions", "architecture", *OF_SPLITS),
+    *("layer_precisions", "architecture", "functions", *OF_SPLITS),
 )
 # Kept from the first call when a later call does not know them.
-UNTOLD = ("initial_weights", "architecture", "opened_by")
+UNTOLD = ("initial_weights", "architecture", "functions", "opened_by")
 MAX_SHOWN = 6  # of the values that differ
 
 
@@ -75,21 +77,33 @@ def claim(workdir, recipe, data, seed, model, is_chief):
         "precision": model.dtype_policy.name,
         "layer_precisions": identity.layer_precisions(model),
         "architecture": identity.architecture_of(model),
+        "functions": identity.functions_of(model),
         "opened_by": data.opened_by,
     }
     run = json.loads(json.dumps(run))  # tuples become lists, as when read
-    found = _same_run(workdir, run)
+    found, asked = _same_run(workdir, run), run["recipe"]
     if found:
-        run["recipe"] = _as_recorded(run["recipe"], found["recipe"])
+        run["recipe"] = _as_recorded(asked, found["recipe"])
         for name in UNTOLD:
             run[name] = run[name] or found.get(name)
-        # Keep the first call's: in-memory images and files have no digest in
-        # common, and boxes may be absent now.
+        # In-memory images and files have no digest in common.
         for name in ("image_digests", *OF_SPLITS):
             run[name] |= found.get(name) or {}
     if run != found and is_chief:
         write_json(workdir / FILE, run)
-    return recipes.from_dict(run["recipe"])
+    recipe = recipes.from_dict(run["recipe"])
+    if is_chief:
+        _tell_newer(workdir, asked, recipe)
+    return recipe
+
+
+def _tell_newer(workdir, asked, recipe):
+    """Prints the settings that are newer than the run and were asked for."""
+    used = flat(json.loads(json.dumps(dataclasses.asdict(recipe))))
+    newer = [n for n, value in flat(asked).items() if used.get(n) != value]
+    if newer:
+        told = ", ".join(f"{name}={used.get(name)}" for name in newer)
+        print(f"{workdir} is older than some settings: it keeps {told}.")
 
 
 def check_settings(workdir, recipe, **facts) -> None:
@@ -171,14 +185,18 @@ def _as_recorded(asked, told):
 
 def _differing_facts(run, found):
     """Names the facts that make it another run."""
-    differing = []
+    differing, is_old = [], "functions" not in found
     for name in COMPARED:
         ours, theirs = run.get(name), found.get(name)
         if ours is None or theirs is None:
-            continue  # a model that was loaded does not tell its beginning
+            continue  # a loaded model does not tell its beginning
         if name in OF_SPLITS:
             both = [split for split in theirs if split in ours]
             ours, theirs = ({s: d[s] for s in both} for d in (ours, theirs))
+        if name == "functions" and not are_others(ours, theirs):
+            continue  # byte code of another version of Python
+        if name == "architecture" and run["functions"] and is_old:
+            continue  # it had the code of functions
         if ours != theirs:
             differing.append(name)
     if "precision" in differing and "layer_precisions" in differing:

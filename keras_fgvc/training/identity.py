@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import sys
+import types
 
 import keras
 import numpy as np
 
 DIGITS = 16  # of a digest in run.json
+PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 # Fields of a config that do not change what a trained layer computes, that
 # depend on the version of Keras, on paths, on devices or on what was built
 # before, or that training changes.
@@ -54,11 +57,30 @@ def architecture_of(model) -> str | None:
 
     It covers the operations of the graph in their order, their settings,
     what goes into which, and the shapes of their weights. It does not cover
-    names, paths and precision. Returns None where a layer cannot describe
-    itself.
+    names, paths and precision, nor what is in functions of a user, which
+    `functions_of` covers. Returns None where a layer cannot describe itself.
     """
+    return _describe(model, [])
+
+
+def functions_of(model) -> str | None:
+    """Returns a digest of a user's functions in a model's layers.
+
+    Such as that of a Lambda layer, or an activation. It covers their byte
+    code, so that the version of Python stands before it. Returns None where
+    there are none.
+    """
+    codes = []
+    if _describe(model, codes) is None or not codes:
+        return None
+    return f"{PYTHON} {_digest(json.dumps(codes).encode())}"
+
+
+def _describe(model, codes):
+    """Returns the digest of an architecture; adds its functions to `codes`."""
     try:
-        rows = [type(model).__name__, _settings_of(model), _rows(model)]
+        own = _settings_of(model, codes)
+        rows = [type(model).__name__, own, _rows(model, codes)]
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         return None
     text = json.dumps(rows, sort_keys=True, default=_type_name)
@@ -71,14 +93,16 @@ def layer_precisions(model) -> str:
     return ", ".join(f"{n} x {names.count(n)}" for n in sorted(set(names)))
 
 
-def _rows(model):
+def _rows(model, codes):
     """Describes each operation of a functional model, in its order."""
     operations = list(model.operations)
     numbers = {id(each): n for n, each in enumerate(operations)}
     return [
         [
             type(each).__name__,
-            _rows(each) if hasattr(each, "operations") else _settings_of(each),
+            _rows(each, codes)
+            if hasattr(each, "operations")
+            else _settings_of(each, codes),
             sorted(_inputs(each, numbers)),
             [list(w.shape) for w in getattr(each, "weights", ())],
         ]
@@ -86,13 +110,63 @@ def _rows(model):
     ]
 
 
-def _settings_of(operation):
-    if isinstance(operation, keras.layers.Layer):
-        config = operation.get_config()
-    else:  # of `keras.ops`: its arguments are its attributes
+def _settings_of(operation, codes):
+    if not isinstance(operation, keras.layers.Layer):
+        # Of `keras.ops`: its arguments are its attributes.
         own = vars(operation).items()
         config = {name: v for name, v in own if not name.startswith("_")}
+        return _cleaned(config, {})
+    config = operation.get_config()
+    for key in config:
+        value = getattr(operation, key, None)
+        if _is_of_user(value):
+            codes.append(_code(value))
+            config[key] = "function"
     return _cleaned(config, {})
+
+
+def _is_of_user(value):
+    """Tells whether a value is a function that neither Keras nor we wrote."""
+    is_function = isinstance(value, (types.FunctionType, types.MethodType))
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    return is_function and package not in ("keras", "keras_fgvc")
+
+
+def _code(function, seen=()):
+    """Describes what a function computes, by byte code and by values.
+
+    The values are constants, defaults, and numbers and texts of the module or
+    the function around it. Names of files and numbers of lines do not count.
+    """
+    function = getattr(function, "__func__", function)
+    code, seen = function.__code__, (*seen, function)
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    around = [function.__globals__.get(name) for name in code.co_names]
+    values = [*(function.__defaults__ or ()), *cells, *around]
+    keywords = sorted((function.__kwdefaults__ or {}).items())
+    return [
+        PYTHON,
+        _byte_code(code),
+        [_value(each, seen) for each in (*values, *keywords)],
+    ]
+
+
+def _byte_code(code):
+    constants = [
+        _byte_code(each) if isinstance(each, types.CodeType) else repr(each)
+        for each in code.co_consts
+    ]
+    return [code.co_code.hex(), code.co_names, constants]
+
+
+def _value(value, seen):
+    if _is_of_user(value) and value not in seen:
+        return _code(value, seen)
+    if isinstance(value, (bool, int, float, str, tuple, type(None))):
+        return repr(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return repr(value.tolist())
+    return type(value).__name__
 
 
 def _inputs(operation, numbers):
@@ -122,6 +196,8 @@ def _cleaned(value, names):
             its place where layers refer to one another.
     """
     if isinstance(value, dict):
+        if value.get("class_name") == "__lambda__":
+            return "function"  # its code has names of files
         if isinstance(value.get("name"), str):
             names.setdefault(value["name"], f"layer {len(names)}")
         return {

@@ -44,16 +44,25 @@ def _learns_classes(run):
     return any(e.trainable_variables for e in run.whole.feature_extractors())
 
 
+def tell_stage(count: int, total: int, stage) -> None:
+    """Prints which of the stages of a training begins."""
+    epochs = f"{stage.epochs} epochs"
+    print(f"\nstage {count} of {total}: {stage.name}, {epochs}", flush=True)
+
+
 class TimeLeft(keras.callbacks.Callback):
     """Prints before each epoch but the first how long the stage still takes.
 
     Args:
         stage: `recipes.Stage`.
+        later_epochs: Number of epochs of the stages after it, which are taken
+            to last as long. Defaults to 0.
     """
 
-    def __init__(self, stage):
+    def __init__(self, stage, later_epochs: int = 0):
         super().__init__()
         self.stage = stage
+        self.later_epochs = later_epochs
         self.began = None  # pair of an epoch and its time
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -62,9 +71,13 @@ class TimeLeft(keras.callbacks.Callback):
             self.began = epoch, now
             return
         first, then = self.began
-        seconds = (now - then) / (epoch - first) * (self.stage.epochs - epoch)
+        pace = (now - then) / (epoch - first)
+        seconds = pace * (self.stage.epochs - epoch)
         if self.params.get("verbose"):
             text = f"{self.stage.name}: about {in_words(seconds)} left"
+            if self.later_epochs:
+                seconds += pace * self.later_epochs
+                text += f", {in_words(seconds)} with the stages after it"
             print(text, flush=True)
 
 

@@ -30,6 +30,8 @@ from keras_fgvc.training.progress import TimeLeft, figures_of
 class StageRun:
     """One stage: compile, restore what an earlier process left, go on."""
 
+    later_epochs = 0  # of the stages after it, for the time left
+
     def __init__(self, model, recipe, stage, folder, workers):
         self.workers = workers
         self.whole = model
@@ -169,7 +171,7 @@ class StageRun:
         log, monitor = self.folder / LOG, self.stage.monitor
         values = [monitored(row, monitor, log) for row in read_log(log)]
         callbacks += [
-            TimeLeft(self.stage),
+            TimeLeft(self.stage, self.later_epochs),
             # The log before the checkpoint: it never lacks a finished epoch.
             keras.callbacks.CSVLogger(log, append=log.exists()),
             Checkpoint(self.folder, monitor, values, self.whole),

@@ -17,6 +17,7 @@ from keras_fgvc.training.files import (
     remove_backups,
     remove_partial_files,
 )
+from keras_fgvc.training.progress import tell_stage
 from keras_fgvc.training.stage_run import StageRun
 from keras_fgvc.training.strategies import Workers
 from keras_fgvc.training.tuning import (
@@ -108,7 +109,10 @@ def fit(
         run = _Run(model, recipe, data, workdir, workers)
         run.tune_threshold = tune_threshold
         logs = {}
-        for number, stage in chosen_stages(model, recipe, stages):
+        chosen = chosen_stages(model, recipe, stages)
+        for count, (number, stage) in enumerate(chosen, start=1):
+            if verbose and workers.is_chief and len(chosen) > 1:
+                tell_stage(count, len(chosen), stage)
             seed_of_stage = seed + SEEDS_PER_STAGE * number
             logs[stage.name] = run(number, stage, seed_of_stage, verbose)
         run.save(number)
@@ -140,6 +144,11 @@ class _Run:
                 _load_previous(model, before, folder)
             restore_threshold(model, before)
             run = StageRun(model, self.recipe, stage, folder, workers)
+            run.later_epochs = sum(
+                each.epochs
+                for n, each in chosen_stages(model, self.recipe, None)
+                if n > number
+            )
             run(self.data, seed, verbose)
             workers.wait()
         with workers.scope():

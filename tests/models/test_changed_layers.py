@@ -159,6 +159,22 @@ def test_what_cannot_be_made_again_is_refused_at_save(tmp_path):
         model.save(tmp_path / "model.keras")
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_lora_in_a_quantised_layer_is_refused_at_save(mode, is_first, tmp_path):
+    model, path = make("Baseline"), tmp_path / "model.keras"
+    if is_first:
+        with_lora(model)
+        model.save(path)  # the way that the message names
+        keras.saving.load_model(path).quantize(mode)
+    model.quantize(mode)
+    if not is_first:
+        with_lora(model)
+    message = rf"without LoRA.*'mix', quantised with '{mode}', with .* rank 2"
+    with pytest.raises(ValueError, match=message):
+        model.save(path)
+
+
 def test_a_file_of_other_layers_is_refused():
     config = make("Baseline").get_config()
     config["changed_layers"] = {"99": {"rate": 0.5}}

@@ -145,6 +145,15 @@ def test_targets_must_be_as_many_as_images(model):
         model.fit(IMAGES, LABELS, sample_weight=np.ones(7), verbose=0)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_weights_must_be_finite_and_images_some(model, wrong):
+    weights = np.where(LABELS == 1, wrong, 1.0)
+    with pytest.raises(ValueError, match=r"^`sample_weight` must be finite"):
+        model.fit(IMAGES, LABELS, sample_weight=weights, verbose=0)
+    with pytest.raises(ValueError, match=r"^Targets must be of one image"):
+        model.fit(IMAGES[:0], LABELS[:0], verbose=0)
+
+
 SIZED = {"image_size": tiny.SIZE, "tap": 8}
 METHODS = {
     "ELoPE": (ELoPE, {**SIZED, "embedding_dim": 7}),

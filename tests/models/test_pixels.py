@@ -131,8 +131,10 @@ def test_a_loader_of_pytorch_is_looked_at():
     ("pixels", "expected"),
     [
         (RAW, ""),
-        (RAW // 128, ""),  # whole numbers may be dark images
-        (RAW // 255, ""),
+        ((RAW / 255).round().astype("uint8"), "divided by 255 and rounded"),
+        (RAW // 255, "divided by 255 and rounded"),
+        (RAW > 128, "divided by 255 and rounded"),
+        (RAW // 127, ""),  # 2 may be a dark image
         (RAW * 0, ""),
         (SCALED * 0, ""),
         (RAW.astype("float32") / 4, ""),

@@ -1,6 +1,7 @@
 """A run that goes on: with what it was begun, perhaps for longer."""
 
 import dataclasses
+import functools
 import json
 import shutil
 
@@ -228,7 +229,31 @@ def test_older_runs_go_on(workdir):
         fit_plain(workdir, 4, backbone=tanh_backbone)
 
 
-def test_an_older_run_keeps_its_rates(tmp_path, monkeypatch):
+def lambda_backbone(factor=2.0):
+    network = tiny.backbone()
+    scaled = keras.layers.Lambda(lambda x: x * factor)
+    return keras.Model(network.input, scaled(network.output))
+
+
+def test_another_function_in_a_layer(tmp_path):
+    fit = functools.partial(fit_plain, tmp_path, 1)
+    fit(backbone=lambda_backbone)
+    path = tmp_path / "run.json"
+    run = json.loads(path.read_text())
+    fit(backbone=lambda_backbone)
+    other = functools.partial(lambda_backbone, 3.0)
+    with pytest.raises(ValueError, match="another run: functions differ"):
+        fit(backbone=other)
+    with pytest.raises(ValueError, match=r"run: .*architecture differ"):
+        fit()
+    path.write_text(json.dumps(run | {"functions": "python 2.7 0"}))
+    fit(backbone=other)  # nobody can tell
+    del run["functions"]
+    path.write_text(json.dumps(run | {"architecture": "with its code"}))
+    fit(backbone=other)
+
+
+def test_an_older_run_keeps_its_rates(tmp_path, monkeypatch, capsys):
     """Where the recipe of that name has a new setting now."""
     seen = []
     monkeypatch.setattr(
@@ -246,6 +271,9 @@ def test_an_older_run_keeps_its_rates(tmp_path, monkeypatch):
         )
         make_old(tmp_path)
     assert seen == [1.0, 1.0, 1.0, 1.0]
+    told = capsys.readouterr().out
+    assert told.count("is older than some settings: it keeps stages.1") == 1
+    assert "stages.4-weighted.focus_rate=1.0" in told
     assert recipe.stages[-1].focus_rate == 100.0
 
 

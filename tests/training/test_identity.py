@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import keras
 import numpy as np
@@ -6,8 +7,10 @@ import pytest
 
 from keras_fgvc import models
 from keras_fgvc.training.identity import (
+    PYTHON,
     architecture_of,
     box_digests,
+    functions_of,
     label_digests,
     layer_precisions,
 )
@@ -90,6 +93,56 @@ def test_arguments_that_no_layer_has():
         )
 
     assert architecture_of(elope(0.1)) != architecture_of(elope(0.2))
+
+
+SCALE = 2.0
+
+
+def times(factor):
+    return lambda x: x * factor
+
+
+def doubled(x, by=2.0):
+    return x * by
+
+
+def scaled(x):
+    return x * SCALE
+
+
+def lambda_of(function):
+    return functions_of(network(keras.layers.Lambda(function)))
+
+
+def test_functions_that_compute_otherwise_differ(monkeypatch):
+    def trebled(x, by=3.0):
+        return x * by
+
+    trebled.__name__ = "doubled"
+    functions = [
+        *(lambda x: x * 2.0, lambda x: x * 3.0, lambda x: x + 2.0),
+        *(times(2.0), times(3.0), doubled, trebled, scaled),
+        *(lambda x: doubled(x) + 1, lambda x: trebled(x) + 1),
+    ]
+    digests = [lambda_of(function) for function in functions]
+    assert None not in digests
+    assert len(set(digests)) == len(digests)
+    monkeypatch.setattr(sys.modules[__name__], "SCALE", 3.0)
+    assert lambda_of(scaled) not in digests
+    dense = [keras.layers.Dense(3, activation=f) for f in (doubled, trebled)]
+    assert len({functions_of(network(layer)) for layer in dense}) == 2
+
+
+def test_a_function_written_elsewhere_is_the_same():
+    spaces = ({}, {})
+    for lines, space in enumerate(spaces):
+        exec("\n" * lines + "f = lambda x: x * 2.0  # doubled", space)
+    networks = [network(keras.layers.Lambda(s["f"])) for s in spaces]
+    first, second = map(functions_of, networks)
+    assert first == second
+    assert first.startswith(PYTHON)
+    assert len(set(map(architecture_of, networks))) == 1
+    assert functions_of(convolutions("relu")) is None
 
 
 def test_networks_that_cannot_be_described():

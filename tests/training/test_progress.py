@@ -55,15 +55,21 @@ def test_what_is_monitored_or_logged_is_shown(tmp_path):
     assert figures_of(stage_run(elope, stage, tmp_path)) == ["accuracy"]
 
 
+@pytest.mark.parametrize("later", [0, 8])
 @pytest.mark.parametrize("verbose", [0, 2])
-def test_the_time_left(verbose, monkeypatch, capsys):
+def test_the_time_left(verbose, later, monkeypatch, capsys):
     clock = iter([100.0, 110.0, 130.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    left = TimeLeft(Stage("crops", 7, 0.1))
+    left = TimeLeft(Stage("crops", 7, 0.1), later)
     left.set_params({"verbose": verbose})
     for epoch in (3, 4, 5):  # resumed after three epochs
         left.on_epoch_begin(epoch)
     wanted = "crops: about 30 s left\ncrops: about 30 s left\n"
+    if later:
+        wanted = (
+            "crops: about 30 s left, 2 min with the stages after it\n"
+            "crops: about 30 s left, 2 min with the stages after it\n"
+        )
     assert capsys.readouterr().out == wanted * (verbose > 0)
 
 

@@ -88,6 +88,19 @@ def test_finished_run_is_loaded_not_trained_again(finished):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_each_stage_is_told_when_it_begins(finished, verbose, capsys):
+    workdir, *_ = finished
+    args = (run_tiny.model(), run_tiny.recipe(), DATA, workdir)
+    training.fit(*args, verbose=verbose)
+    told = [s for s in capsys.readouterr().out.split("\n") if s]
+    names = ("classifier, 3", "localizer, 2", "crops, 3", "weighted, 1")
+    wanted = [f"stage {n} of 4: {s} epochs" for n, s in enumerate(names, 1)]
+    assert told == wanted * (verbose > 0)
+    training.fit(*args, stages=["crops"], verbose=verbose)
+    assert capsys.readouterr().out == ""  # one stage needs no number
+
+
 def test_an_earlier_stage_does_not_take_the_place_of_the_model(finished):
     workdir, _, _ = finished
     saved = workdir / "model.keras"

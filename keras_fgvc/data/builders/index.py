@@ -13,10 +13,15 @@ import zipfile
 
 import numpy as np
 
-from keras_fgvc.data.builders.record_contents import Features, Indexed, look_up
+from keras_fgvc.data.builders.record_contents import (
+    Features,
+    Indexed,
+    look_up,
+    with_digests,
+)
 from keras_fgvc.data.sources.records import Records
 
-VERSION = 1  # Another one makes all indices anew.
+VERSION = 2  # Another one makes all indices anew.
 
 
 def read_index(folder, files, features: Features) -> dict[str, Indexed]:
@@ -37,9 +42,9 @@ def read_index(folder, files, features: Features) -> dict[str, Indexed]:
     path = os.path.join(folder, f"keras_fgvc_index_{name}.npz")
     found = _load(path, key, files)
     if found is None:
-        found = {
-            split: look_up(paths, features) for split, paths in files.items()
-        }
+        found = with_digests(
+            {split: look_up(paths, features) for split, paths in files.items()}
+        )
         _save(path, key, found)
     return found
 
@@ -64,6 +69,7 @@ def _save(path, key, found) -> None:
             f"{split}.lengths": records.lengths,
             f"{split}.labels": indexed.labels,
             f"{split}.folders": json.dumps(list(indexed.folders.items())),
+            f"{split}.digests": json.dumps(list(indexed.digests.items())),
         }
         if indexed.boxes is not None:
             arrays[f"{split}.boxes"] = indexed.boxes
@@ -112,4 +118,5 @@ def _from_arrays(files, arrays) -> Indexed:
         arrays["labels"],
         arrays.get("boxes"),
         dict(json.loads(str(arrays["folders"]))),
+        digests=dict(json.loads(str(arrays["digests"]))),
     )

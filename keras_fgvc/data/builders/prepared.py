@@ -22,7 +22,7 @@ from keras_fgvc.data.builders.downloads import (
 from keras_fgvc.data.builders.index import read_index
 from keras_fgvc.data.dataset import Examples, LabeledImages
 from keras_fgvc.data.pipeline.shares import stratified_cut
-from keras_fgvc.data.sources.report import ProblemLog
+from keras_fgvc.data.sources.report import ProblemLog, with_same_bytes
 
 RECORD_FORMAT = "tfrecord"
 # Numbers before names, as in "001.Laysan_Albatross" and "n02085620-chihuahua".
@@ -80,13 +80,15 @@ def open_tfds(
     log.settle()
     if "validation" not in splits:
         _cut_validation(splits, validation_fraction, seed, log)
+    class_names = _class_names(builder, entry, index)
+    digests = _digests(index, splits)
     return LabeledImages(
         name=entry.name,
-        class_names=_class_names(builder, entry, index),
+        class_names=class_names,
         splits=splits,
         source=f"{entry.source}; {builder.data_dir}",
         licence=entry.licence,
-        report=log.report(),
+        report=with_same_bytes(log.report(), class_names, splits, digests),
     )
 
 
@@ -193,6 +195,25 @@ def _cut_validation(splits, fraction, seed, log) -> None:
         f"validation was cut from train ({fraction:.0%} of each class, "
         f"seed {seed})"
     )
+
+
+def _digests(index, splits) -> list:
+    """Returns the digest of each record, also after a cut; None if unknown."""
+    known = {
+        (
+            each.records.files[each.records.file_index[n]],
+            each.records.offsets[n],
+        ): digest
+        for each in index.values()
+        for n, digest in each.digests.items()
+    }
+    return [
+        known.get((records.files[file], offset))
+        for records in (examples.records for examples in splits.values())
+        for file, offset in zip(
+            records.file_index, records.offsets, strict=True
+        )
+    ]
 
 
 def _class_names(builder, entry, index) -> tuple[str, ...]:

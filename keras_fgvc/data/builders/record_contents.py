@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_fgvc.data.builders import serialized
 from keras_fgvc.data.sources.records import IMAGE, Records, scan
+from keras_fgvc.data.sources.source import digests_of_alike, file_keys
 from keras_fgvc.decoding.exif import (
     FIRST_TRANSPOSED,
     MIRRORED_COLUMNS,
@@ -55,12 +56,18 @@ class Indexed:
         boxes: float32 array `(n, 4)` of the upright image, as they are
             stored, all zeros where there is none; or None.
         folders: Dictionary from labels to the name of their folder.
+        places: int64 array `(n, 2)`, the first byte of each encoded image in
+            its file and the number of its bytes; None out of an index.
+        digests: Dictionary from the number of an image to the digest of its
+            content, for the images that are copies of others in any split.
     """
 
     records: Records
     labels: np.ndarray
     boxes: np.ndarray | None
     folders: dict[int, str]
+    places: np.ndarray | None = None
+    digests: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
 def look_up(files, features: Features) -> Indexed:
@@ -81,15 +88,39 @@ def look_up(files, features: Features) -> Indexed:
     shape = (count, len(features.label)) if several else count
     labels = np.zeros(shape, np.int64)
     boxes = np.zeros((count, 4), np.float32) if features.box else None
-    folders = {}
+    folders, places = {}, np.zeros((count, 2), np.int64)
     for i, buffer in _with_buffers(records):
         row = _Row(buffer, records, i, features)
+        places[i] = row.image
         labels[i] = row.labels if several else row.labels[0]
         if boxes is not None:
             boxes[i] = row.box()
         if features.filename and row.labels[0] not in folders:
             folders[row.labels[0]] = row.folder()
-    return Indexed(records, labels, boxes, folders)
+    return Indexed(records, labels, boxes, folders, places)
+
+
+def with_digests(found: dict[str, Indexed]) -> dict[str, Indexed]:
+    """Returns what `look_up` found in all splits, with the copies known."""
+    places = [
+        (each.records.files[file], *map(int, place))
+        for each in found.values()
+        for file, place in zip(
+            each.records.file_index, each.places, strict=True
+        )
+    ]
+    digests = iter(digests_of_alike(len(places), *file_keys(places)))
+    return {
+        split: dataclasses.replace(
+            each,
+            digests={
+                number: digest
+                for number in range(len(each.labels))
+                if (digest := next(digests)) is not None
+            },
+        )
+        for split, each in found.items()
+    }
 
 
 def largest_box(boxes) -> np.ndarray:

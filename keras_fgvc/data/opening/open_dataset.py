@@ -89,8 +89,8 @@ def open_dataset(
         verify: For folders and CSVs. "full" (the default) decodes each image
             that is not known from before; "headers" reads the size of such an
             image only, which is faster but does not see that a file is cut
-            short; "never" opens no image, except that a CSV with boxes needs
-            their sizes as "headers" does.
+            short; "never" opens no image and finds no copies, except that
+            boxes of a CSV need sizes as "headers" does.
 
     Returns:
         `LabeledImages`.
@@ -255,7 +255,7 @@ def _open_files(
     log.settle()
     if rows:
         table.check_classes_in_train(rows)
-    rows = table.check(rows, verify, log)
+    rows = table.compare(table.check(rows, verify, log), verify, log)
     log.settle()
     table.check_classes_in_train(rows)
     if all(row.split is None for row in rows):

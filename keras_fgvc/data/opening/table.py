@@ -10,10 +10,11 @@ import os
 import numpy as np
 
 from keras_fgvc.data.dataset import Examples
-from keras_fgvc.data.pipeline.geometry import normalize_box
+from keras_fgvc.data.pipeline.geometry import check_clipped, normalize_box
 from keras_fgvc.data.pipeline.shares import stratified_cut
 from keras_fgvc.data.sources.files import SUFFIXES, check_images, not_a_file
 from keras_fgvc.data.sources.report import ending
+from keras_fgvc.data.sources.source import digests_of_alike, file_keys
 
 SPLITS = ("train", "validation", "test")
 NO_BOX = (np.nan,) * 4  # as metrics and `Examples` have it
@@ -111,12 +112,33 @@ def check(rows, verify: str, log) -> list[Row]:
             clipped += [row.path] * is_clipped
             row = dataclasses.replace(row, box=box)
         kept.append(row)
+    check_clipped(clipped, sum(row.box is not None for row in kept))
     if clipped:
         log.notes.append(
             f"{len(clipped)} box(es) reached beyond their image and were "
             f"clipped, the first of {clipped[0]}"
         )
     return kept
+
+
+def compare(rows, verify: str, log) -> list[Row]:
+    """Finds the digests of files that may be copies of one another.
+
+    A full check has them of all files; otherwise few files are read whole.
+    """
+    if all(row.digest for row in rows):
+        return rows
+    if verify == "never":
+        log.notes.append(
+            'copies of images were not looked for (verify="never")'
+        )
+        return rows
+    places = [(row.path, 0, os.path.getsize(row.path)) for row in rows]
+    digests = digests_of_alike(len(rows), *file_keys(places))
+    return [
+        dataclasses.replace(row, digest=row.digest or digest)
+        for row, digest in zip(rows, digests, strict=True)
+    ]
 
 
 def drop_no_files(rows, log) -> list[Row]:

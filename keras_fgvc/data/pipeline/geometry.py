@@ -267,3 +267,19 @@ def normalize_box(box, size) -> tuple[np.ndarray, bool]:
     )
     clipped = np.clip(normalized, 0.0, 1.0)
     return clipped, bool((clipped != normalized).any())
+
+
+def check_clipped(clipped, count: int) -> None:
+    """Raises if most boxes reach beyond their image, as if it were another.
+
+    Args:
+        clipped: Paths of the images whose boxes do.
+        count: Number of all boxes.
+    """
+    if len(clipped) > max(3, count / 2):
+        raise ValueError(
+            f"{len(clipped)} of {count} boxes reach beyond their image, so "
+            "they seem to be in percent, or in pixels of images before they "
+            f"were resized; the first is of {clipped[0]}. Give pixels of the "
+            "images that are there, or shares from 0 to 1."
+        )

@@ -8,10 +8,11 @@ import re
 import numpy as np
 
 from keras_fgvc._checks import as_size
-from keras_fgvc.data.sources.source import add_array
+from keras_fgvc.data.sources.source import add_array, digests_of_alike
 from keras_fgvc.decoding.resizing import SQUASH, resize
 
 BATCH_SIZE = 64  # for reading
+SAMPLES = 8  # rows and columns that tell most images apart
 LONG = 2_000  # More images than this take a while.
 PROGRESS_INTERVAL = 1.0  # seconds
 MEMINFO = pathlib.Path("/proc/meminfo")  # of Linux
@@ -77,6 +78,36 @@ def read_into_memory(data, load_size):
     if any(splits[split] is not data.splits[split] for split in splits):
         way = way or SQUASH  # it can no longer be chosen
     return dataclasses.replace(data, splits=splits, resize=way)
+
+
+def pixel_digests(splits) -> list:
+    """Returns a digest of each array that may be another's copy, else None.
+
+    Args:
+        splits: Dictionary from the name of a split to its `Examples`.
+    """
+    rows = [
+        (examples.images, number)
+        for examples in splits.values()
+        for number in range(len(examples))
+    ]
+
+    def sample(place):
+        images, number = rows[place]
+        if images is None:
+            return place
+        image = images[number]
+        steps = (max(1, side // SAMPLES) for side in image.shape[:2])
+        every = tuple(slice(step // 2, None, step) for step in steps)
+        return image.shape, image[every].tobytes()
+
+    def content(place):
+        images, number = rows[place]
+        digest = hashlib.sha256()
+        add_array(digest, images[number])
+        return digest.hexdigest()
+
+    return digests_of_alike(len(rows), sample, content)
 
 
 def _read(data, split, size):

@@ -4,20 +4,24 @@ import collections
 import dataclasses
 import os
 import re
+from typing import NamedTuple
 
 from keras_fgvc._checks import check_choice
 
 MAX_SHOWN = 10
 MAX_NAMED = 5
 SAME_BYTES = {
-    "leak": "image file(s) have the same bytes as one of another split, so a "
+    "leak": "image(s) have the same bytes as one of another split, so a "
     "score is measured on images that were trained on",
-    "conflict": "image file(s) have the same bytes as one of another class",
-    "repetition": "image file(s) have the same bytes as one of their class "
-    "and split",
+    "conflict": "image(s) have the same bytes as one of another class",
+    "repetition": "image(s) have the same bytes as one of their class and "
+    "split",
 }
-# Control characters, and bytes that are not UTF-8 as Python keeps them.
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters, also of writing from right to left, and bytes that are
+# not UTF-8 as Python keeps them.
+UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 ON_ERROR = ("raise", "skip")
 
 
@@ -38,7 +42,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class SameBytes:
-    """Two image files with the same content.
+    """Two images with the same content: files, records or arrays.
 
     Args:
         kind: "leak" (in two splits), "conflict" (under two labels) or
@@ -58,8 +62,7 @@ class Report:
     Args:
         left_out: Tuple of `Problem`, each with `path`, `kind`, `reason`.
         notes: Tuple of sentences about the data set as a whole.
-        same_bytes: Tuple of `SameBytes`, all that the full check found; the
-            notes show the first ones.
+        same_bytes: Tuple of all `SameBytes`; the notes show the first ones.
 
     Attributes:
         counts: Dictionary from the kind of a problem to its number.
@@ -203,8 +206,17 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+class Compared(NamedTuple):
+    """One image that is compared with the others, as `table.Row` has it."""
+
+    path: str
+    label: str
+    split: str
+    digest: str | None = None
+
+
 def tell_same_bytes(rows, log) -> None:
-    """Notes files with the same content: leaks, conflicts, repetitions."""
+    """Notes images with the same content: leaks, conflicts, repetitions."""
     groups = {}
     for row in rows:
         if row.digest is not None:
@@ -222,6 +234,38 @@ def tell_same_bytes(rows, log) -> None:
             more = len(pairs) - MAX_SHOWN
             shown += f"\n... and {more} more" if more > 0 else ""
             log.notes.append(f"{kind}: {len(pairs)} {meaning}:\n{shown}")
+
+
+def with_same_bytes(report, class_names, splits, digests) -> Report:
+    """Returns a report with the copies among images that are no files.
+
+    Args:
+        report: `Report` of the data set.
+        class_names: Its classes.
+        splits: Dictionary from the name of a split to its `Examples`.
+        digests: List of a digest per image of all splits, or None.
+    """
+    rows = [
+        Compared(f"image {number}", _classes(label, class_names), split)
+        for split, examples in splits.items()
+        for number, label in enumerate(examples.labels)
+    ]
+    pairs = zip(rows, digests, strict=True)
+    log = ProblemLog("raise")
+    tell_same_bytes([row._replace(digest=d) for row, d in pairs if d], log)
+    return dataclasses.replace(
+        report,
+        notes=report.notes + tuple(log.notes),
+        same_bytes=report.same_bytes + tuple(log.same_bytes),
+    )
+
+
+def _classes(label, class_names) -> str:
+    """Returns the name of a class, or of several that an image has."""
+    if not getattr(label, "ndim", 0):
+        return class_names[int(label)]
+    chosen = zip(class_names, label, strict=True)
+    return " and ".join(name for name, has in chosen if has) or "no class"
 
 
 def _pairs(group):

@@ -1,8 +1,12 @@
 """Protocol of the images of one split, wherever they are kept.
 
-Also the texts that name images: they cover each kind of source in its own way.
+Also the texts that name images, which cover each kind of source in its own
+way, and the search for images with the same bytes.
 """
 
+import collections
+import concurrent.futures
+import hashlib
 import json
 import os
 from typing import Protocol
@@ -11,6 +15,8 @@ import numpy as np
 
 from keras_fgvc.decoding.images import Encoded, decode_and_resize
 from keras_fgvc.decoding.inspection import KINDS
+
+MIDDLE = 1024  # bytes that tell most files of one size apart
 
 
 class ImageSource(Protocol):
@@ -122,3 +128,53 @@ def add_files(digest, paths) -> None:
     add_json(
         digest, [[path, fact.st_size, fact.st_mtime_ns] for path, fact in facts]
     )
+
+
+def digests_of_alike(count: int, *keys) -> list:
+    """Returns the last key of the images that have another's, else None.
+
+    Each key is asked only of images that agree with another in the key
+    before, so that cheap keys spare the reading of whole images.
+
+    Args:
+        count: Number of images.
+        *keys: Functions from the number of an image to what it is compared
+            by.
+    """
+    digests, left = [None] * count, range(count)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for key in keys:
+            found = list(pool.map(key, left))
+            counts = collections.Counter(found)
+            alike = [
+                pair
+                for pair in zip(left, found, strict=True)
+                if counts[pair[1]] > 1
+            ]
+            left = [number for number, _ in alike]
+    for number, digest in alike:
+        digests[number] = digest
+    return digests
+
+
+def file_keys(places):
+    """Returns keys for `digests_of_alike`: size, middle and content.
+
+    Args:
+        places: List of file name, first byte and number of bytes.
+    """
+
+    def middle(number):
+        path, start, size = places[number]
+        return _read(path, start + size // 2, min(MIDDLE, size - size // 2))
+
+    def content(number):
+        return hashlib.sha256(_read(*places[number])).hexdigest()
+
+    return lambda number: places[number][2], middle, content
+
+
+def _read(path, start, size) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(start)
+        return file.read(size)

@@ -3,7 +3,8 @@
 A folder holds `cache.json`, which says what the rows are and how many of each
 split are done, and `rows-SPLIT.npy`. Files of another `cache.json` are deleted
 before it is replaced, and rows are written before they are counted as done: a
-row that counts is right.
+row that counts is right. With each count goes a check sum of the rows since
+the last one, so that rows which a disk has changed are computed again.
 """
 
 import dataclasses
@@ -11,19 +12,18 @@ import functools
 import json
 import os
 import pathlib
-import shutil
+import zlib
 
 import keras
 import numpy as np
 
-from keras_fgvc._files import move_into_place
+from keras_fgvc._files import check_room, count_unchanged, move_into_place
 
 FORMAT = 2  # Counted up when older files can no longer be read.
 KEY_FILE = "cache.json"
+SUMS = "sums"  # in cache.json, of the rows that are done
 NOTED_ROWS = 256  # rows after which the number of those done is written
 PROGRESS_INTERVAL = 1.0  # seconds
-# Left free on the disk: a share of what is written, and never less than this.
-HEADROOM, LEAST_HEADROOM = 0.05, 100_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +53,14 @@ class StoredRows:
         return self.folder / f"rows-{split}.npy"
 
     def done(self, split: str) -> int:
-        """Returns the number of rows that are there, from the first on."""
-        done = read_key(self.folder).get("done", {}).get(split, 0)
-        return done if self._is_whole(split) else 0
+        """Returns the number of sound rows, from the first on."""
+        if not self._is_whole(split):
+            return 0
+        found, path = read_key(self.folder), self.path(split)
+        done = found.get("done", {}).get(split, 0)
+        sums = tuple(map(tuple, found.get(SUMS, {}).get(split, ())))
+        sound = count_unchanged(path, os.stat(path).st_mtime_ns, sums)
+        return done if sound is None else min(sound, done)
 
     def begin(self, split: str) -> np.memmap:
         """Opens the file of a split for writing; makes it where it is not."""
@@ -72,9 +77,16 @@ class StoredRows:
         return rows
 
     def note(self, split: str, done: int) -> None:
-        """Writes how many rows of a split are done."""
-        key = self.key | {"done": read_key(self.folder).get("done", {})}
+        """Writes how many rows of a split are done, and their check sums."""
+        found = read_key(self.folder)
+        key = self.key | {name: found.get(name, {}) for name in ("done", SUMS)}
         key["done"][split] = done
+        sums = [pair for pair in key[SUMS].get(split, []) if pair[0] <= done]
+        start = sums[-1][0] if sums else 0
+        if start < done:
+            rows = np.load(self.path(split), mmap_mode="r")
+            sums.append([done, zlib.crc32(rows[start:done])])
+        key[SUMS][split] = sums
         _write_key(self.folder, key)
 
     def read(self, split: str, indices) -> np.ndarray:
@@ -158,33 +170,14 @@ def check_space(stored: StoredRows, *, will_start_anew) -> None:
 
     With `will_start_anew` the files that are there will be deleted.
     """
-    existing = stored.folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    needed = sum(stored.split_sizes.values()) * stored.row_bytes
+    needed, freed = sum(stored.split_sizes.values()) * stored.row_bytes, 0
     if will_start_anew:
-        free += sum(path.stat().st_size for path in own_files(stored.folder))
+        freed = sum(path.stat().st_size for path in own_files(stored.folder))
     else:  # the file of a split that was begun has its room already
         begun = [s for s in stored.split_sizes if stored._is_whole(s)]
         needed -= sum(stored.split_sizes[s] for s in begun) * stored.row_bytes
-    spare = max(LEAST_HEADROOM, HEADROOM * needed)
-    if free < needed + spare:
-        raise OSError(
-            f"{stored.folder} needs {size_text(needed)} for arrays and "
-            f"{size_text(spare)} to spare, and has {size_text(free)} free. "
-            'Give a folder on a larger disk, dtype="float16", or a smaller '
-            "`load_size`."
-        )
-
-
-def size_text(num_bytes: float) -> str:
-    """A number of bytes to read: 25.1 GB."""
-    for unit in ("bytes", "kB", "MB"):
-        if num_bytes < 1000:
-            return f"{round(num_bytes, 1):g} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} GB"
+    remedy = 'Give a folder on a larger disk, dtype="float16", or a smaller'
+    check_room(stored.folder, needed, freed, f"{remedy} `load_size`.")
 
 
 class CheckedCompute:
@@ -264,6 +257,9 @@ def fill(stored: StoredRows, missing: dict, open_source, compute, first=None):
         rows = stored.begin(split)
         for start, inputs, size in _pieces(stored, split, open_source):
             done = start + size
+            if start < noted:  # a batch of another size is begun anew
+                stored.note(split, start)
+                noted = start
             rows[start:done] = compute(inputs, size) if first is None else first
             first = None
             if done >= min(count, noted + NOTED_ROWS):

@@ -25,6 +25,7 @@ import keras
 
 from keras_fgvc import backbones
 from keras_fgvc._checks import check_in_range, check_positive_int
+from keras_fgvc.backbones.own_models import image_input
 from keras_fgvc.layers import GatedOutputHeads, SpatialSoftmaxAttention
 from keras_fgvc.losses import mask_diversity
 from keras_fgvc.models._classification import (
@@ -208,7 +209,7 @@ def _feature_maps(backbone, taps, **options):
     """The backbone, its image input, and its map at each tap."""
     taps = tuple(dict.fromkeys(taps))
     features = backbones.build(backbone, taps=taps, name="features", **options)
-    image = keras.Input((None, None, 3), name="image", dtype="float32")
+    image = image_input(features)
     maps = features(image)
     maps = maps if isinstance(maps, (list, tuple)) else [maps]
     return features, image, dict(zip(taps, maps, strict=True))

@@ -20,7 +20,7 @@ def check_normalized_boxes(name: str, boxes, shape, layout: str) -> None:
     if not _is_at_hand(boxes) or 0 in boxes.shape:
         return
     largest = float(np.abs(ops.convert_to_numpy(boxes)).max())
-    if largest > LARGEST_COORDINATE:
+    if not largest <= LARGEST_COORDINATE:  # also where it is NaN
         raise ValueError(
             f"`{name}` must be fractions of the image's sides, 0..1, as "
             "[y_min, x_min, y_max, x_max]. Received: a coordinate of size "

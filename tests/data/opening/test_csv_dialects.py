@@ -207,3 +207,11 @@ def test_decimal_commas_beside_semicolons(folder):
     lines = [line.replace("6,5", "6") for line in lines]
     with pytest.raises(ValueError, match=r'number of pixels, not "30,125"'):
         open_csv(folder, CORNERS.replace(",", ";"), lines)
+
+
+def test_boxes_of_another_size_are_refused(folder):
+    wide = f",0,0,{9 * WIDTH},{9 * HEIGHT}"
+    with pytest.raises(ValueError, match=r"6 of 6 boxes reach beyond their"):
+        open_csv(folder, CORNERS, lines_of(wide))
+    few = open_csv(folder, CORNERS, lines_of(wide, ",1,1,5,5"))
+    assert any("3 box(es) reached beyond" in n for n in few.report.notes)

@@ -282,15 +282,3 @@ def test_the_room_is_taken_at_once(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=f"no space for {HEADER + 11 * 36}"):
         cache(tmp_path).ensure()
     assert rows_done(tmp_path) == {"train": 0}
-
-
-def test_sizes_are_readable():
-    sizes = (0, 999, 1500, 99_960, 1e6, 25.06e9)
-    assert [stored_rows.size_text(size) for size in sizes] == [
-        "0 bytes",
-        "999 bytes",
-        "1.5 kB",
-        "100 kB",
-        "1 MB",
-        "25.1 GB",
-    ]
