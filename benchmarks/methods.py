@@ -46,6 +46,12 @@ flags.DEFINE_boolean("cpu_time", False, "Seconds of all cores, under load.")
 flags.DEFINE_boolean("write", False, "Write a section of the page of costs.")
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "results" / "costs.md"
 SECTION = "## A denser map\n"
+INTRODUCTION = (
+    "Each method, and at 16 itself with `output_stride=16`: its last map has "
+    "four times as many",
+    "cells. Ratios to Baseline, whose own figures are the first row.",
+    "",
+)
 # Name: (method, arguments). The first is what the others are compared with.
 MODELS = {
     "Baseline": ("Baseline", {}),
@@ -197,8 +203,9 @@ def write(lines):
     """Puts lines into their section of the page, which others follow."""
     before, _, after = PAGE.read_text().partition(SECTION)
     _, heading, rest = after.partition("\n## ")
-    section = "\n".join([SECTION, *lines])
-    PAGE.write_text(before + section + "\n" + heading + rest)
+    section = "\n".join([SECTION, *INTRODUCTION, *lines])
+    before = before.rstrip("\n")
+    PAGE.write_text(f"{before}\n\n{section}\n{heading}{rest}")
 
 
 def origin():

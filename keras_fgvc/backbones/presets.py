@@ -96,8 +96,8 @@ def settle_arguments(arguments: dict, weights) -> dict:
         # "none" says that KerasHub's network was warned of already.
         said = "none" if is_hub(backbone) else preprocessing
     result = dict(zip(names, (settled, said, None), strict=True))
-    # A file has been read.
-    return {**result, "weights": None} if "weights" in arguments else result
+    # A file has been read. `weights` is no argument that a model keeps.
+    return result if weights is None else {**result, "weights": None}
 
 
 def is_preset(backbone: str) -> bool:

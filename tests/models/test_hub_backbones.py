@@ -15,7 +15,7 @@ pytest.importorskip("keras_hub")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TOLERANCE = 1e-5
-CELLS = zip(itertools.cycle(hub_cells.METHODS), hub_networks.FAMILIES)
+CELLS = [*zip(itertools.cycle(hub_cells.METHODS), hub_networks.FAMILIES)]
 # By blocks, by tokens in stages, by the graph, and not kept whole.
 KINDS = ("DINOv2", "Swin", "HGNetV2", "EfficientNet")
 
