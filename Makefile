@@ -26,7 +26,7 @@ demo: $(VENV)/demo.done
 test: lint
 	$(BIN)/python tests/run_backends.py --quick tensorflow jax
 
-test-all: lint $(if $(filter torch,$(BACKENDS)),$(VENV)/torch.done)
+test-all: lint $(VENV)/hub.done $(if $(filter torch,$(BACKENDS)),$(VENV)/torch.done)
 	$(BIN)/python tests/run_backends.py $(BACKENDS)
 
 test-serving: $(VENV)/test.done $(VENV)/kserve.done
@@ -53,6 +53,11 @@ $(VENV)/test.done: $(VENV)/demo.done
 
 $(VENV)/docs.done: $(VENV)/demo.done
 	$(BIN)/pip install --quiet --editable ".[demo,docs,train]"
+	touch $@
+
+# Without it the tests of KerasHub's backbones are skipped.
+$(VENV)/hub.done: $(VENV)/test.done
+	$(BIN)/pip install --quiet --editable ".[hub]"
 	touch $@
 
 $(VENV)/torch.done: $(VENV)/test.done

@@ -1,78 +1,209 @@
 """Every method on every family of KerasHub's backbones, on every backend.
 
-    python benchmarks/backbones.py
+    python benchmarks/backbones.py --write
     python benchmarks/backbones.py --backends=jax --families="ViT;Swin"
+    python benchmarks/backbones.py --work_dir=cells
 
-Runs tests/models/test_hub_backbones.py per backend: each cell builds a method
-on a tiny random network, trains one step, predicts, saves, loads and compares.
-A cell of the table is "ok" or the reason. Needs the extras `hub` and `test`.
+For each cell of the table one process builds a method on a tiny random
+network, trains one step, predicts and saves; a new process loads the file and
+must predict the same to 1e-5. These are two processes per backend, two
+backends at a time. A cell is "ok" or the reason. Each result is a file in
+`--work_dir`: a call with the same folder computes only the missing cells.
+`--write` puts the table into docs/results/backbones.md.
+Needs the extras `hub` and `test`.
 """
 
+import concurrent.futures
+import datetime
+import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tempfile
-from xml.etree import ElementTree
+import time
 
 from absl import app, flags
 
 ROOT = pathlib.Path(__file__).parent.parent
-TESTS = "tests/models/test_hub_backbones.py::test_trains_saves_and_loads"
+PAGE = ROOT / "docs" / "results" / "backbones.md"
+TOLERANCE = 1e-5
 FLAGS = flags.FLAGS
 flags.DEFINE_list("backends", "tensorflow,jax,torch", "Backends of Keras.")
 flags.DEFINE_string("methods", "", "Some methods, ; between them.")
 flags.DEFINE_string("families", "", "Some families, ; between them.")
+flags.DEFINE_string("work_dir", None, "Keeps results here, to go on later.")
+flags.DEFINE_integer("jobs", 2, "Backends at a time.")
+flags.DEFINE_boolean("write", False, "Write the page of results.")
+flags.DEFINE_enum("part", None, ["save", "load"], "Used by the processes.")
 
 
-def run(backend):
-    """Results of a backend: (method, family) -> "ok" or the reason."""
-    chosen = [
-        " or ".join(names.split(";"))
-        for names in (FLAGS.methods, FLAGS.families)
-        if names
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", TESTS]
-        command += [f"--junitxml={report}", "-p", "no:cacheprovider"]
-        if chosen:
-            command += ["-k", " and ".join(f"({each})" for each in chosen)]
-        subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "KERAS_BACKEND": backend},
-            stdout=sys.stderr,
+def cells():
+    """Pairs of a method and a family that were asked for."""
+    sys.path.insert(0, str(ROOT))
+    from tests import hub_cells, hub_networks
+
+    methods = FLAGS.methods.split(";") if FLAGS.methods else hub_cells.METHODS
+    families = FLAGS.families.split(";") if FLAGS.families else ()
+    families = families or hub_networks.FAMILIES
+    return [(method, family) for family in families for method in methods]
+
+
+def save(method, family, path):
+    """Builds, trains a step, predicts and saves."""
+    import numpy as np
+
+    from tests import hub_cells
+
+    model = hub_cells.build(method, family)
+    if not hub_cells.train_a_step(model):
+        raise ValueError("The loss is not finite.")
+    np.save(path.with_suffix(".npy"), hub_cells.predict(model))
+    model.save(path.with_suffix(".keras"))
+    return {}
+
+
+def load(method, family, path):
+    """Loads a saved model and compares its predictions."""
+    import keras
+    import numpy as np
+
+    from tests import hub_cells
+
+    model = keras.saving.load_model(path.with_suffix(".keras"), compile=False)
+    before = np.load(path.with_suffix(".npy"))
+    difference = float(np.abs(hub_cells.predict(model) - before).max())
+    if not difference <= TOLERANCE:
+        raise ValueError(f"Differs by {difference:.2g} when loaded.")
+    for suffix in (".keras", ".npy"):
+        path.with_suffix(suffix).unlink()
+    return {"cell": "ok", "difference": difference}
+
+
+def work(folder):
+    """One part of every cell that lacks it, in this process."""
+    import keras
+
+    done = save if FLAGS.part == "save" else load
+    for method, family in cells():
+        path = folder / f"{method}-{family}"
+        known = read(path)
+        if "cell" in known or (known and done is save):
+            continue
+        start = time.time()
+        try:
+            result = done(method, family, path)
+        except Exception as error:  # whatever a cell raises is its result
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            result = {"cell": reason[:200].replace("|", "/")}
+        result["seconds"] = time.time() - start + known.get("seconds", 0)
+        path.with_suffix(".json").write_text(json.dumps(result))
+        print(folder.name, path.name, result)
+        keras.utils.clear_session()
+
+
+def read(path):
+    """What is known of a cell."""
+    path = path.with_suffix(".json")
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def run(backend, folder):
+    """Results of a backend, (method, family) -> dict."""
+    folder = folder / backend
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        # Most of JAX's time goes into compiling what runs once.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 "
+        "--xla_llvm_disable_expensive_passes=true",
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    for part in ("save", "load"):
+        command = [sys.executable, "-u", *sys.argv]
+        command += [f"--part={part}", f"--work_dir={folder}"]
+        subprocess.run(command, env=environment, stdout=sys.stderr)
+    return {
+        (method, family): {
+            "cell": "the process ended",
+            **read(folder / f"{method}-{family}"),
+        }
+        for method, family in cells()
+    }
+
+
+def table(backend, results):
+    """Lines of a table, methods down, families across."""
+    methods = list(dict.fromkeys(method for method, _ in results))
+    families = list(dict.fromkeys(family for _, family in results))
+    lines = [f"| `{backend}` | " + " | ".join(families) + " |"]
+    lines.append("|---" * (1 + len(families)) + "|")
+    for method in methods:
+        row = [results[method, family]["cell"] for family in families]
+        lines.append(f"| {method} | " + " | ".join(row) + " |")
+    return [*lines, ""]
+
+
+def counts(found):
+    """Lines of a table: passed cells, greatest difference and time."""
+    lines = ["| backend | cells | greatest difference | time |"]
+    lines.append("|---" * 4 + "|")
+    for backend, results in found.items():
+        passed = [r for r in results.values() if r["cell"] == "ok"]
+        worst = max((r["difference"] for r in passed), default=0)
+        minutes = sum(r.get("seconds", 0) for r in results.values()) / 60
+        lines.append(
+            f"| `{backend}` | {len(passed)} of {len(results)} "
+            f"| {worst:.1g} | {minutes:.1f} min |"
         )
-        cases = ElementTree.parse(report).iter("testcase")
-        return {_cell(case): _result(case) for case in cases}
+    return [*lines, ""]
 
 
-def _cell(case):
-    name = case.get("name")
-    method, _, family = name[name.index("[") + 1 : -1].partition("-")
-    return method, family
+def header():
+    """What was run, of which commit, where and when."""
+    import importlib.metadata
 
-
-def _result(case):
-    for kind in ("failure", "error", "skipped"):
-        found = case.find(kind)
-        if found is not None:
-            return found.get("message", kind).splitlines()[0][:200]
-    return "ok"
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
+    names = ("keras", "keras-hub", "tensorflow", "jax", "torch")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    command = ["python benchmarks/backbones.py", *sys.argv[1:]]
+    return [
+        "# Results: every method on every family of backbones",
+        "",
+        "Tiny random networks of KerasHub's families. One process builds a "
+        "method, trains one step, predicts",
+        "and saves; a new process loads the file and predicts the same to "
+        f"{TOLERANCE:g}.",
+        "",
+        f"`{' '.join(command)}`, commit {commit}, {os.cpu_count()} cores "
+        f"({platform.machine()}), {datetime.date.today()},",
+        f"Python {platform.python_version()}, {', '.join(versions)}.",
+        "",
+    ]
 
 
 def main(_):
-    for backend in FLAGS.backends:
-        results = run(backend)
-        methods = list(dict.fromkeys(method for method, _ in results))
-        families = list(dict.fromkeys(family for _, family in results))
-        print(f"| {backend} | " + " | ".join(families) + " |")
-        print("|---" * (1 + len(families)) + "|")
-        for method in methods:
-            row = [results.get((method, each), "-") for each in families]
-            print(f"| {method} | " + " | ".join(row) + " |")
-        print()
+    if FLAGS.part:
+        return work(pathlib.Path(FLAGS.work_dir))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(FLAGS.work_dir or temporary).absolute()
+        with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
+            runs = pool.map(lambda each: run(each, folder), FLAGS.backends)
+            found = dict(zip(FLAGS.backends, runs, strict=True))
+    lines = counts(found)
+    for backend, results in found.items():
+        lines += table(backend, results)
+    print("\n".join(lines))
+    if FLAGS.write:
+        PAGE.write_text("\n".join(header() + lines))
 
 
 if __name__ == "__main__":

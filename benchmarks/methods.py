@@ -11,15 +11,19 @@ whose own figures are the first row. Multiply-adds are half of the
 floating-point operations that the backend's own profiler counts for one
 image's prediction (PyTorch's counts convolutions and matrix products alone).
 Times are of one prediction and one training step (SGD), all models in turn in
-one process. Memory, in a second table, is what the first training step adds to
+one process. A row "at 16" has `output_stride=16`: the last map has four times
+as many cells. Memory, in another table, is what the first training step adds to
 the peak of a process of its own: of the GPU's where there is one, else of its
 resident size (Linux). Quote the ratios. Every method uses the backbone's last
 map, so that nothing but the method differs. Progress is told on stderr.
 """
 
+import datetime
+import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -38,6 +42,16 @@ flags.DEFINE_string("memory_of", None, "Used by the child processes.")
 flags.DEFINE_integer("classes", 200, "Number of classes.")
 flags.DEFINE_integer("batch_size", 4, "Images a step.")
 flags.DEFINE_integer("rounds", 7, "Rounds to take medians over.")
+flags.DEFINE_boolean("cpu_time", False, "Seconds of all cores, under load.")
+flags.DEFINE_boolean("write", False, "Write a section of the page of costs.")
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "results" / "costs.md"
+SECTION = "## A denser map\n"
+INTRODUCTION = (
+    "Each method, and at 16 itself with `output_stride=16`: its last map has "
+    "four times as many",
+    "cells. Ratios to Baseline, whose own figures are the first row.",
+    "",
+)
 # Name: (method, arguments). The first is what the others are compared with.
 MODELS = {
     "Baseline": ("Baseline", {}),
@@ -62,6 +76,11 @@ MODELS = {
         "DAF",
         {"teacher": False, "heatmap": False},
     ),
+}
+# Each method with a map of stride 16 where it has one of 32.
+MODELS |= {
+    f"{name}, at 16": (name, {**MODELS[name][1], "output_stride": 16})
+    for name in [name for name in MODELS if "," not in name]
 }
 NOT_READ = ("means", "centers")  # weights that only training reads
 COLUMNS = (
@@ -164,11 +183,11 @@ def device():
     return "CPU" if backend == "torch" else keras.distribution.list_devices()[0]
 
 
-def print_table(found):
-    """Baseline's figures, then each one's ratio to them."""
+def table(found):
+    """Lines: Baseline's figures, then each one's ratio to them."""
     first = next(iter(found))
-    print("| |", " | ".join(found[first]), "|")
-    print("|---" * (1 + len(found[first])), "|", sep="")
+    lines = ["| | " + " | ".join(found[first]) + " |"]
+    lines.append("|---" * (1 + len(found[first])) + "|")
     for name, figures in found.items():
         cells = [
             f"{value:.4g}" if name == first else f"{value / base:.3f}"
@@ -176,7 +195,46 @@ def print_table(found):
                 figures.values(), found[first].values(), strict=True
             )
         ]
-        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def write(lines):
+    """Puts lines into their section of the page, which others follow."""
+    before, _, after = PAGE.read_text().partition(SECTION)
+    _, heading, rest = after.partition("\n## ")
+    section = "\n".join([SECTION, *INTRODUCTION, *lines])
+    before = before.rstrip("\n")
+    PAGE.write_text(f"{before}\n\n{section}\n{heading}{rest}")
+
+
+def origin():
+    """What was run, of which commit, where and when."""
+    commit = subprocess.run(
+        ["git", "-C", str(PAGE.parent), "rev-parse", "--short", "HEAD"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
+    command = " ".join(
+        f'--{key}="{value}"' if " " in value else f"--{key}={value}"
+        for key, _, value in (a[2:].partition("=") for a in sys.argv[1:])
+    ).replace("=True", "")
+    return [
+        f"`python benchmarks/methods.py {command}`",
+        f"(commit {commit}, {os.cpu_count()} cores, {datetime.date.today()}; "
+        f"{description()}):",
+        "",
+    ]
+
+
+def description():
+    """What was measured, in a line."""
+    clock = "processor time" if FLAGS.cpu_time else "time"
+    return (
+        f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
+        f"batch {FLAGS.batch_size}, median {clock} of {FLAGS.rounds}, "
+        f"{keras.backend.backend()} on {device()}"
+    )
 
 
 def tell(text):
@@ -204,13 +262,14 @@ def costs(names):
     shape = (1, *images.shape[1:])
     counts = {n: operations(m, shape) / 2 for n, m in predicting.items()}
     tell("timing predictions")
-    seconds = median_seconds(predict, FLAGS.rounds)
+    clock = time.process_time if FLAGS.cpu_time else time.perf_counter
+    seconds = median_seconds(predict, FLAGS.rounds, clock)
     tell("timing training steps")
     columns = [
         {name: inference_parameters(m) for name, m in predicting.items()},
         counts,
         seconds,
-        median_seconds(train, FLAGS.rounds),
+        median_seconds(train, FLAGS.rounds, clock),
         {name: FLAGS.batch_size / seconds[name] for name in names},
     ]
     return {
@@ -237,15 +296,15 @@ def main(_):
             f"No model {unknown[0]!r}; there is {'; '.join(MODELS)}."
         )
     names = list(dict.fromkeys(["Baseline", *names]))
-    print(
-        f"{FLAGS.backbone}, {FLAGS.image_size} px, {FLAGS.classes} classes, "
-        f"batch {FLAGS.batch_size}, median of {FLAGS.rounds}, "
-        f"{keras.backend.backend()} on {device()}\n"
-    )
-    print_table(costs(names))
+    print(description(), "\n", sep="")
+    lines = table(costs(names))
+    print(*lines, sep="\n", flush=True)
     if FLAGS.memory:
-        print(flush=True)
-        print_table(memory(names))
+        more = ["", *table(memory(names))]
+        print(*more, sep="\n")
+        lines += more
+    if FLAGS.write:
+        write([*origin(), *lines])
 
 
 if __name__ == "__main__":

@@ -49,11 +49,13 @@ def build(
             None for random ones, or the path of a local .weights.h5, .h5 or
             .keras file saved from the `keras.applications` model of that
             name, with or without its top (a legacy .h5: with 1000 classes).
-            A wide ResNet takes such a file saved from `wide_resnet`, or the
-            PyTorch file (.pth, .pt, .bin or .safetensors) of torchvision's or
-            timm's model, or a checkpoint that holds it, and has
-            no "imagenet". A `keras.Model` brings its own: "imagenet" and None
-            leave them alone.
+            ResNets, wide ResNets, ConvNeXts and KerasHub's ViT, DeiT and
+            DINOv2 also take the PyTorch file (.pth, .pt, .bin or
+            .safetensors) of torchvision's, timm's or the authors' model, or a
+            checkpoint that holds it. "resnet50" is "resnet50_v1_5" then,
+            because torch's ResNets have their strides elsewhere. Wide ResNets
+            and these have no "imagenet". Any other `keras.Model` brings its
+            own weights: "imagenet" and None leave them alone.
         batch_norm: "frozen" (default; right for small batches and short
             runs) or "train".
         input_shape: `(height, width, 3)`, sides may be None; named backbones
@@ -111,7 +113,7 @@ def build(
         backbone = whole
         whole = _named_model(backbone, weights, input_shape)
     else:
-        whole = _own_model(whole, weights, preprocessing == "own")
+        whole = _own_model(whole, preprocessing == "own")
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
     model = own_models.without_fixed_size(model)
@@ -253,18 +255,12 @@ def _named_model(backbone: str, weights, input_shape) -> keras.Model:
     return model
 
 
-def _own_model(model, weights, is_unsaid: bool) -> keras.Model:
+def _own_model(model, is_unsaid: bool) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise TypeError(
             "`backbone` must be a name of backbones.available() or a "
             f"keras.Model. Received: {model!r} "
             f"(of type {type(model).__name__})."
-        )
-    if weights not in (None, "imagenet"):
-        raise ValueError(
-            "`weights` must be None where `backbone` is a keras.Model: load "
-            "the weights into the model first. "
-            f"Received: weights={weights!r}."
         )
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4:

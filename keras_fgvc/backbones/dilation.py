@@ -12,6 +12,7 @@ as it was.
 import keras
 
 from keras_fgvc.backbones import taps as tap_finder
+from keras_fgvc.backbones.nested import find_nested
 
 OUTPUT_STRIDES = (8, 16)
 _CONVOLUTIONS = (
@@ -46,6 +47,12 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
         raise ValueError(
             "`output_stride` must be None, 8 or 16. "
             f"Received: output_stride={output_stride!r}."
+        )
+    if find_nested(model) is not None:
+        raise _refusal(
+            model.name,
+            "a network of KerasHub or one that ends in tokens is kept whole, "
+            "as one layer, so that a saved model loads",
         )
     strides = _strides_around(model)
     unpadded = {}  # id of a padded map -> (that map, the map before)
@@ -136,6 +143,7 @@ def _mixes_cells(layer) -> bool:
 def _refusal(name, reason) -> ValueError:
     return ValueError(
         f"`output_stride` cannot be used with backbone {name!r}: {reason}. "
-        "Omit it, or take a ResNet, MobileNet, EfficientNet, Xception, "
-        "Inception or DenseNet."
+        "Omit it and tap a finer stride, or name a ResNet, MobileNet, "
+        "EfficientNet, Xception, Inception or DenseNet of "
+        "backbones.available()."
     )

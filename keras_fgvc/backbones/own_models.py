@@ -5,6 +5,8 @@ import warnings
 
 import keras
 
+from keras_fgvc.backbones.nested import find_nested
+from keras_fgvc.backbones.presets import is_hub
 from keras_fgvc.backbones.registry import FAMILIES
 
 PIXELS = {
@@ -140,6 +142,17 @@ def warn_of_pixels(model: keras.Model) -> None:
         "a keras.layers.Rescaling before it.",
         stacklevel=2,
     )
+
+
+def changes_pixels(model: keras.Model) -> bool:
+    """Tells whether a model begins with a preprocessing of its own.
+
+    Args:
+        model: A network as a method keeps it, with nothing put before it.
+    """
+    nested = find_nested(model)
+    network = model if nested is None else nested.family.network
+    return not is_hub(network) and _first_layers(network) is None
 
 
 def _first_layers(model):

@@ -7,7 +7,13 @@ import warnings
 import keras
 
 from keras_fgvc.backbones import preprocessing as pixels
-from keras_fgvc.backbones import registry, token_families
+from keras_fgvc.backbones import (
+    registry,
+    token_families,
+    torch_names,
+    torch_weights,
+)
+from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.families import ends_in_tokens
 from keras_fgvc.backbones.nested import (
     HUB,
@@ -32,7 +38,8 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
 
     Args:
         backbone: Name, `"hub:NAME"`, folder of a preset, or `keras.Model`.
-        weights: `None` leaves a preset's weights random.
+        weights: `None` leaves a preset's weights random. A file of PyTorch
+            fills a ViT, DeiT or DINOv2 of KerasHub here.
         preprocessing: See `backbones.build`.
         tokens: See `backbones.build`.
 
@@ -46,6 +53,8 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
         backbone = os.fspath(backbone)
         if not is_preset(backbone):
             _check_named(backbone, preprocessing, tokens)
+            if torch_weights.is_torch_file(weights):
+                return registry.for_torch_file(backbone)
             return backbone
         network, own = _load_preset(backbone, weights, preprocessing)
     elif is_hub(backbone, "Task"):
@@ -54,6 +63,8 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
     if not isinstance(network, keras.Model) or not _has_one_image(network):
         return network
     _check_channels_last(network)
+    if weights not in (None, "imagenet"):
+        _load_file(network, weights)
     step = pixels.as_step(preprocessing, own)
     if is_hub(network) and preprocessing == "own" and own is None:
         warnings.warn(UNSAID.format(name=network.name), stacklevel=4)
@@ -80,11 +91,13 @@ def settle_arguments(arguments: dict, weights) -> dict:
     settled = settle(backbone, weights, preprocessing, tokens)
     if isinstance(settled, str):
         return dict(zip(names, (settled, "own", None), strict=True))
-    said = "own"
+    said = preprocessing if preprocessing == "none" else "own"
     if settled is backbone:
         # "none" says that KerasHub's network was warned of already.
         said = "none" if is_hub(backbone) else preprocessing
-    return dict(zip(names, (settled, said, None), strict=True))
+    result = dict(zip(names, (settled, said, None), strict=True))
+    # A file has been read. `weights` is no argument that a model keeps.
+    return result if weights is None else {**result, "weights": None}
 
 
 def is_preset(backbone: str) -> bool:
@@ -108,7 +121,7 @@ def _load_preset(backbone, weights, preprocessing):
     name = backbone.removeprefix(PREFIX)
     try:
         network = hub.models.Backbone.from_preset(
-            name, load_weights=weights is not None
+            name, load_weights=weights == "imagenet"
         )
     except Exception as error:  # KerasHub, Kaggle, Hugging Face raise their own
         raise ValueError(
@@ -124,6 +137,19 @@ def _load_preset(backbone, weights, preprocessing):
     except Exception:  # the preset was saved without one
         return network, None
     return network, pixels.scale_and_offset(converter.scale, converter.offset)
+
+
+def _load_file(network, weights):
+    """Fills a network that has no name with a file of PyTorch."""
+    is_known = is_hub(network) and torch_names.is_known(network)
+    if not (is_known and torch_weights.is_torch_file(weights)):
+        raise ValueError(
+            "`weights` must be None where `backbone` is a keras.Model: load "
+            "the weights into the model first. Only KerasHub's ViT, DeiT and "
+            "DINOv2 take a file here, PyTorch's (.pth or .safetensors). "
+            f"Received: weights={weights!r} for {network.name!r}."
+        )
+    weight_files.load_torch_file(network, weights)
 
 
 def _converter_layer(preprocessor):
@@ -147,7 +173,10 @@ def _nest(network, step, tokens):
 def _in_front(network, step):
     """The network behind its preprocessing, on the same layers."""
     image = keras.Input(network.inputs[0].shape[1:], name="image")
-    outputs = network._run_through_graph(
+    graph = network
+    if isinstance(network, keras.Sequential):
+        graph = keras.Function(network.inputs, network.outputs[0])
+    outputs = graph._run_through_graph(
         [step(image)], operation_fn=lambda operation: operation
     )
     return keras.Model(image, outputs, name=network.name)

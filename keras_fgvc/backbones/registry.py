@@ -51,11 +51,17 @@ FAMILIES = {
     },
 }
 
-# torchvision's name of the weights, and the blocks of each stage.
+# torchvision's name of the weights, the blocks of each stage, the widening.
+# torchvision and timm have the stride of a plain ResNet in the 3x3
+# convolution ("v1.5"), keras.applications in the 1x1 one before it.
 _WIDE_RESNETS = {
-    "wide_resnet50_2": ("Wide_ResNet50_2_Weights", (3, 4, 6, 3)),
-    "wide_resnet101_2": ("Wide_ResNet101_2_Weights", (3, 4, 23, 3)),
+    "wide_resnet50_2": ("Wide_ResNet50_2_Weights", (3, 4, 6, 3), 2),
+    "wide_resnet101_2": ("Wide_ResNet101_2_Weights", (3, 4, 23, 3), 2),
+    "resnet50_v1_5": ("ResNet50_Weights", (3, 4, 6, 3), 1),
+    "resnet101_v1_5": ("ResNet101_Weights", (3, 4, 23, 3), 1),
+    "resnet152_v1_5": ("ResNet152_Weights", (3, 8, 36, 3), 1),
 }
+_V1_5 = "_v1_5"
 
 # Their branches are cropped to fit each other while the graph is built.
 _FIXED_SIZE = ("nasnet_mobile", "nasnet_large")
@@ -86,6 +92,12 @@ class Entry(NamedTuple):
         options = (f"{key}={value}" for key, value in self.options.items())
         return f"backbones.{self.constructor}({', '.join(options)})"
 
+    @property
+    def has_torch_files(self) -> bool:
+        """Whether files of PyTorch fit this entry."""
+        is_ours = self.torchvision is not None
+        return is_ours or self.constructor.startswith("ConvNeXt")
+
 
 _ENTRIES = {
     name: Entry(constructor, pixels, name in _FIXED_SIZE)
@@ -93,8 +105,14 @@ _ENTRIES = {
     for name, constructor in models.items()
     if hasattr(keras.applications, constructor)
 } | {
-    name: Entry("wide_resnet", "torch", False, torchvision, {"blocks": blocks})
-    for name, (torchvision, blocks) in _WIDE_RESNETS.items()
+    name: Entry(
+        "wide_resnet",
+        "torch",
+        False,
+        torchvision,
+        {"blocks": blocks, "widening": widening},
+    )
+    for name, (torchvision, blocks, widening) in _WIDE_RESNETS.items()
 }
 
 
@@ -103,7 +121,7 @@ def available() -> tuple[str, ...]:
 
     Returns:
         The lower-case names of the models in `keras.applications`, and of the
-        wide ResNets, which it lacks.
+        wide ResNets and torchvision's ResNets, which it lacks.
 
     Example:
 
@@ -127,6 +145,11 @@ def find(name: str) -> Entry:
             f"Nearest names: {hint}."
         )
     return _ENTRIES[name]
+
+
+def for_torch_file(name: str) -> str:
+    """Returns the backbone that computes what torch's of this name does."""
+    return name + _V1_5 if name + _V1_5 in _ENTRIES else name
 
 
 def construct(entry: Entry, **options) -> keras.Model:

@@ -1,42 +1,47 @@
-"""Reads a PyTorch state dict into layers named as torch's modules.
+"""Reads a PyTorch state dict into a network whose names `torch_names` knows.
 
-A layer `layer1_0_conv1` takes the tensors `layer1.0.conv1.*` of the file.
 PyTorch is imported where a file is read.
 """
 
+import math
 import os
 
 import keras
+import numpy as np
 
-from keras_fgvc.backbones import safetensors
+from keras_fgvc.backbones import safetensors, torch_names
 
 SAFETENSORS = ".safetensors"
 SUFFIXES = (".pth", ".pt", ".bin", SAFETENSORS)
 # Where training scripts put the weights, the plain ones before averages.
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module")
 _WRAPPERS += ("net", "network", "weights", "params", "model_ema", "ema")
+_WRAPPERS += ("teacher",)  # of DINO and DINOv2
 # What DataParallel, torch.compile and Lightning put before each name.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
-# What a Keras variable is called in torch.
-_TORCH_NAMES = {
-    "kernel": "weight",
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
 # Torch's axes in the order of Keras, by rank: convolutions, dense, vectors.
-_AXES = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
+_AXES = {4: (2, 3, 1, 0), 3: (0, 1, 2), 2: (1, 0), 1: (0,)}
+# Of each batch normalisation; classifiers; what DINOv2's training alone reads.
+_UNUSED = ("num_batches_tracked", "fc.weight", "fc.bias", "mask_token")
+_UNUSED += tuple(f"head{end}" for end in (".weight", ".bias"))
+_UNUSED += tuple(f"head_dist{end}" for end in (".weight", ".bias"))
+
+
+def is_torch_file(weights) -> bool:
+    """Tells whether the argument `weights` names a file of PyTorch."""
+    is_path = isinstance(weights, (str, os.PathLike))
+    return is_path and os.fspath(weights).endswith(SUFFIXES)
 
 
 def load(model: keras.Model, path: str, backbone: str) -> None:
     """Fills `model` with the state dict in a local file.
 
-    A classifier `fc` in the file is passed over where the model has none.
+    A classifier in the file is passed over where the model has none, and
+    position embeddings are resampled to the grid of the model.
 
     Args:
-        model: model of convolutions, batch normalisations and dense layers.
+        model: a wide ResNet, a ConvNeXt of `keras.applications`, or a ViT,
+            DeiT or DINOv2 of KerasHub.
         path: file that `torch.save(module.state_dict(), path)` wrote, a
             checkpoint that holds this dict under a usual name, or a
             .safetensors file. Only tensors are unpickled
@@ -49,13 +54,12 @@ def load(model: keras.Model, path: str, backbone: str) -> None:
             then unchanged.
     """
     path = os.fspath(path)
-    tensors = _read(path, backbone)
-    variables = {
-        _torch_key(layer, variable): variable
-        for layer in model.layers
-        for variable in layer.weights
-    }
-    tensors = _without_prefix(tensors, variables)
+    variables = torch_names.variables(model)
+    tensors = _without_prefix(_read(path, backbone), variables)
+    if "pos_embed" in variables and np.ndim(tensors.get("pos_embed")) == 3:
+        tensors["pos_embed"] = torch_names.fit_positions(
+            tensors["pos_embed"], model
+        )
     arrays = {
         key: tensor.astype("float32").transpose(_AXES[tensor.ndim])
         for key, tensor in tensors.items()
@@ -63,11 +67,7 @@ def load(model: keras.Model, path: str, backbone: str) -> None:
     }
     _check_fit(variables, arrays, tensors, path, backbone)
     for key, variable in variables.items():
-        variable.assign(arrays[key])
-
-
-def _torch_key(layer, variable) -> str:
-    return f"{layer.name.replace('_', '.')}.{_TORCH_NAMES[variable.name]}"
+        variable.assign(arrays[key].reshape(variable.shape))
 
 
 def _read(path: str, backbone: str) -> dict:
@@ -114,11 +114,11 @@ def _unwrapped(loaded: dict, kind) -> dict:
 
 
 def _without_prefix(tensors: dict, wanted) -> dict:
-    """The tensors by names that `wanted` has, as far as one prefix hides them.
+    """The tensors by names that `wanted` has, whatever prefix hides them.
 
     Tensors beside those of the prefix, such as a loss's, are left out.
     """
-    while tensors and not any(key in tensors for key in wanted):
+    while not any(key in torch_names.translate(tensors) for key in wanted):
         counts = {
             prefix: sum(name.startswith(prefix) for name in tensors)
             for prefix in _PREFIXES
@@ -131,22 +131,38 @@ def _without_prefix(tensors: dict, wanted) -> dict:
             for name, value in tensors.items()
             if name.startswith(prefix)
         }
-    return tensors
+    return torch_names.translate(tensors)
 
 
 def _check_fit(variables, arrays, tensors, path: str, backbone: str) -> None:
+    missing = [key for key in variables if key not in arrays]
+    if missing:
+        raise _misfit(path, f"has no {_first_few(missing)}", backbone)
     for key, variable in variables.items():
-        if key not in arrays:
-            raise _misfit(path, f"has no {key!r}", backbone)
         given, wanted = arrays[key].shape, tuple(variable.shape)
-        if given != wanted:
+        if not _holds_the_same(given, wanted):
             problem = f"has {key!r} as {given} instead of {wanted} in Keras"
             raise _misfit(path, problem, backbone)
-    # Each torch batch normalisation also counts its batches.
-    optional = ("num_batches_tracked", "fc.weight", "fc.bias")
-    for key in tensors:
-        if key not in variables and not key.endswith(optional):
-            raise _misfit(path, f"also has {key!r}", backbone)
+    more = [k for k in tensors if k not in variables and not _is_unused(k)]
+    if more:
+        raise _misfit(path, f"also has {_first_few(more)}", backbone)
+
+
+def _is_unused(key: str) -> bool:
+    return key.endswith(_UNUSED)
+
+
+def _first_few(names: list) -> str:
+    shown = ", ".join(map(repr, names[:3]))
+    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _holds_the_same(given: tuple, wanted: tuple) -> bool:
+    """Tells whether shapes are equal but for the heads of an attention."""
+    if len(given) == len(wanted):
+        return given == wanted
+    ends = (given[0] == wanted[0], given[-1] == wanted[-1], len(given) == 1)
+    return math.prod(given) == math.prod(wanted) and any(ends)
 
 
 def _misfit(path: str, problem: str, backbone: str) -> ValueError:

@@ -185,13 +185,40 @@ def _imagenet_model(entry, backbone: str) -> keras.Model:
         socket.setdefaulttimeout(previous)
 
 
-def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
+def load_torch_file(network: keras.Model, path) -> None:
+    """Fills a vision transformer of KerasHub with a file of PyTorch.
+
+    Args:
+        network: a ViT, DeiT or DINOv2; its weights change.
+        path: see `torch_weights.load`.
+
+    Raises:
+        ValueError: if the file is missing or does not fit.
+        ImportError: if the file is PyTorch's and PyTorch is missing.
+    """
+    if not _LEAVES_OUT.get():
+        _check_exists(path, network.name)
+        torch_weights.load(network, path, network.name)
+
+
+def _check_exists(path, backbone: str) -> None:
     if not os.path.isfile(path):
         raise ValueError(
             '`weights` must be None, "imagenet" or the path of an existing '
             f"file. Received: weights={path!r} for backbone {backbone!r}."
         )
-    if entry.torchvision and path.endswith(torch_weights.SUFFIXES):
+
+
+def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
+    _check_exists(path, backbone)
+    if torch_weights.is_torch_file(path):
+        if not entry.has_torch_files:
+            raise ValueError(
+                f"`weights` of {backbone!r} must be a file of Keras, because "
+                "files of PyTorch are known for ResNets (not v2), wide "
+                "ResNets and ConvNeXts, and for KerasHub's ViT, DeiT and "
+                f"DINOv2. Received: weights={path!r}."
+            )
         model = registry.construct(entry)
         torch_weights.load(model, path, backbone)
         return model

@@ -24,7 +24,8 @@ def resample_positions(positions, grid, new_grid):
     Returns:
         `(batch, new_rows * new_columns, channels)`.
     """
-    if tuple(grid) == tuple(new_grid):
+    is_known = all(isinstance(side, int) for side in new_grid)
+    if is_known and tuple(grid) == tuple(new_grid):
         return positions
     channels = positions.shape[-1]
     cells = ops.reshape(ops.cast(positions, "float32"), (-1, *grid, channels))

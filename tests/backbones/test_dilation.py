@@ -6,6 +6,7 @@ import pytest
 
 from keras_fgvc import backbones, models
 from keras_fgvc.backbones.dilation import dilate
+from tests import hub_networks
 
 RNG = np.random.default_rng(0)
 # One of each way in which a stride of 32 comes about, and the cells of the
@@ -115,6 +116,26 @@ def test_it_trains_saves_and_loads(tmp_path):
 def test_other_strides_are_refused(output_stride):
     with pytest.raises(ValueError, match=r"must be None, 8 or 16\. Received"):
         backbones.build(network(), taps=(16,), output_stride=output_stride)
+
+
+def test_a_network_kept_whole_says_so():
+    image = keras.Input((32, 32, 3))
+    tokens = keras.layers.Reshape((-1, 4))(keras.layers.Conv2D(4, 8, 8)(image))
+    network = keras.Model(image, tokens, name="patches")
+    message = r"'patches': a network of KerasHub or .* is kept whole.*finer"
+    with pytest.raises(ValueError, match=message):
+        backbones.build(
+            network, taps=(8,), preprocessing="none", output_stride=8
+        )
+
+
+@pytest.mark.filterwarnings("ignore")  # of KerasHub
+@pytest.mark.parametrize("family", ["ResNet", "MobileNet", "CSPNet"])
+def test_a_network_of_keras_hub_says_so(family):
+    pytest.importorskip("keras_hub")
+    network = hub_networks.network(family)
+    with pytest.raises(ValueError, match=r"a network of KerasHub .* is kept"):
+        models.Baseline(network, 3, preprocessing="imagenet", output_stride=16)
 
 
 def test_nested_models_are_refused():

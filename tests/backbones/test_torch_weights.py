@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc import backbones
-from keras_fgvc.backbones import torch_weights
+from keras_fgvc import backbones, models
+from keras_fgvc.backbones import registry, torch_weights
 from tests.backbones.conftest import SMALL
 
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -106,6 +106,25 @@ def test_a_torch_file_gives_what_torch_computes(
     np.testing.assert_allclose(
         outputs(whole, normalized), scores, rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_resnet_takes_torchvision_s_file(monkeypatch, tmp_path, images):
+    torch = pytest.importorskip("torch")
+    options = {**SMALL, "widening": 1}
+    entry = registry.find("resnet50_v1_5")._replace(options=options)
+    monkeypatch.setitem(registry._ENTRIES, "resnet50_v1_5", entry)
+    whole = backbones.wide_resnet(**options, classes=7)
+    tensors = torch_tensors(whole, torch)
+    torch.save(tensors, tmp_path / "plain.pth")
+    features, _ = torch_forward(torch, tensors, images, SMALL["blocks"])
+    model = models.Baseline(
+        "resnet50", 3, tap=8, weights=tmp_path / "plain.pth"
+    )
+    np.testing.assert_allclose(
+        outputs(model.features, images), features, rtol=1e-4, atol=1e-4
+    )
+    # The stride's place must not be forgotten with the file.
+    assert model.get_config()["backbone"] == "resnet50_v1_5"
 
 
 def test_half_precision_tensors_are_read(small_entry, tmp_path):

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import keras
+import numpy as np
 import pytest
 
 from keras_fgvc import export
@@ -6,6 +10,25 @@ from keras_fgvc.models import ELoPE
 from tests import tiny
 
 NAMES = ("red", "green", "blue")
+SERVE = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+out = serve(image=tf.constant(np.load("images.npy")))
+assert not {"keras_fgvc", "keras_hub"} & set(sys.modules)
+np.savez("out.npz", **{name: value.numpy() for name, value in out.items()})
+"""
+
+
+def served_alone(path, images, folder):
+    """What a SavedModel answers in a process that has only TensorFlow."""
+    np.save(folder / "images.npy", images.astype("float32"))
+    subprocess.run(
+        [sys.executable, "-c", SERVE, str(path)], cwd=folder, check=True
+    )
+    return np.load(folder / "out.npz")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """SavedModels serve what the model predicts."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +19,7 @@ from keras_fgvc.models.declaration import from_config
 from tests import tiny
 from tests.data.image_files import encode
 from tests.export.bad_files import CASES
-from tests.export.conftest import NAMES
+from tests.export.conftest import NAMES, served_alone
 
 
 def small_baseline():
@@ -62,20 +60,7 @@ def test_bytes_of_mixed_sizes_are_read_as_in_training(exported):
 def test_process_with_tensorflow_alone(exported, tmp_path):
     model, path = exported
     images, _ = tiny.images_and_labels(size=40)
-    np.save(tmp_path / "images.npy", images.astype("float32"))
-    code = (
-        "import sys, numpy as np, tensorflow as tf\n"
-        "loaded = tf.saved_model.load(sys.argv[1])\n"
-        "serve = loaded.signatures['serving_default']\n"
-        "out = serve(image=tf.constant(np.load('images.npy')))\n"
-        "assert 'keras_fgvc' not in sys.modules\n"
-        "np.savez('out.npz', **{k: out[k] for k in "
-        "('probabilities', 'boxes')})\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(path)], cwd=tmp_path, check=True
-    )
-    found = np.load(tmp_path / "out.npz")
+    found = served_alone(path, images, tmp_path)
     expected = model.predict(images, verbose=0)
     for name in ("probabilities", "boxes"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)

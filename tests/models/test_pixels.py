@@ -34,12 +34,12 @@ class Batches(keras.utils.PyDataset):
         return self.images[part], LABELS[part]
 
 
-def told(call) -> list[str]:
+def told(call, start="Images must be raw") -> list[str]:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         call()
     texts = [str(warning.message) for warning in seen]
-    return [text for text in texts if text.startswith("Images must be raw")]
+    return [text for text in texts if text.startswith(start)]
 
 
 def dataset(images, labels=LABELS):
@@ -92,6 +92,82 @@ def test_scaled_pixels_are_told_once(model, name):
 def test_raw_pixels_are_not_told(model, name):
     for images in (RAW, RAW.astype("float32")):
         assert not told(lambda x=images: CALLS[name](model, x))
+
+
+ABOUT_PIXELS = ("Raw pixels", "Images must")
+
+
+def network_of(*first):
+    layers = [*first, keras.layers.Conv2D(4, 3, 8, padding="same")]
+    return keras.Sequential([keras.Input((None, None, 3)), *layers])
+
+
+def without_preprocessing(*first, preprocessing="none"):
+    made = Baseline(
+        network_of(*first),
+        tiny.NUM_CLASSES,
+        tap=8,
+        preprocessing=preprocessing,
+    )
+    made.compile("sgd")
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("name", CALLS)
+def test_raw_pixels_into_a_network_without_preprocessing(name, dtype):
+    made = without_preprocessing()
+    images = RAW.astype(dtype)
+    (text,) = told(lambda: CALLS[name](made, images), "Raw pixels go into")
+    assert f"Received: {dtype} from " in text
+    # Once per model.
+    assert not told(lambda: CALLS[name](made, images), ABOUT_PIXELS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_normalised_pixels_are_what_such_a_network_takes(name):
+    made = without_preprocessing()
+    for images in (SCALED, SCALED * 2 - 1, (SCALED - 0.45) / 0.225):
+        assert not told(lambda x=images: CALLS[name](made, x), ABOUT_PIXELS)
+    less_mean = RAW - np.array([103.9, 116.8, 123.7], "float32")
+    assert not told(lambda: CALLS[name](made, less_mean), ABOUT_PIXELS)
+
+
+class TokenNetwork:
+    """A network that is kept whole, as those which end in tokens are."""
+
+    def __new__(cls, *first):
+        image = keras.Input((tiny.SIZE, tiny.SIZE, 3))
+        x = image
+        for layer in (*first, keras.layers.Conv2D(4, 8, 8)):
+            x = layer(x)
+        return keras.Model(image, keras.layers.Reshape((-1, 4))(x))
+
+
+def test_tokens_without_preprocessing():
+    plain, scaled = (
+        Baseline(TokenNetwork(*first), 3, tap=8, preprocessing="none")
+        for first in ((), (keras.layers.Rescaling(1 / 255),))
+    )
+    start = "Raw pixels go into"
+    assert len(told(lambda: plain.predict(RAW, verbose=0), start)) == 1
+    assert not told(lambda: scaled.predict(RAW, verbose=0), ABOUT_PIXELS)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [keras.layers.Rescaling(1 / 255), keras.layers.BatchNormalization()],
+)
+def test_a_network_may_begin_with_its_own_preprocessing(first):
+    made = without_preprocessing(first)
+    assert not told(lambda: made.predict(RAW, verbose=0), ABOUT_PIXELS)
+    assert len(told(lambda: made.predict(SCALED, verbose=0))) == 1
+
+
+@pytest.mark.parametrize("preprocessing", [lambda x: x / 9, "imagenet", "tf"])
+def test_a_preprocessing_that_was_given_is_not_told(preprocessing):
+    made = without_preprocessing(preprocessing=preprocessing)
+    assert not told(lambda: made.predict(RAW, verbose=0), ABOUT_PIXELS)
 
 
 def test_no_batch_of_a_generator_is_lost():

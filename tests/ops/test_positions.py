@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -68,3 +69,22 @@ def test_same_grid_is_unchanged_and_constants_stay():
     ones = np.ones((1, 15, 2), "float32")
     result = resample_positions(ones, (3, 5), (7, 2))
     np.testing.assert_allclose(ops.convert_to_numpy(result), 1, rtol=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a graph of TensorFlow"
+)
+@pytest.mark.parametrize("new", [(3, 5), (4, 7)])
+def test_a_size_that_only_the_graph_knows(new):
+    import tensorflow as tf
+
+    positions = _positions(3, 5)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1))])
+    def resampled(images):
+        size = ops.shape(images)[1:3]
+        return resample_positions(positions, (3, 5), size)
+
+    expected = ops.convert_to_numpy(resample_positions(positions, (3, 5), new))
+    found = resampled(np.zeros((1, *new, 1), "float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
