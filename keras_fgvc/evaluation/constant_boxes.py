@@ -11,7 +11,7 @@ from keras_fgvc.ops import box_iou
 SHARES = np.round(np.arange(0.3, 1.01, 0.05), 2)
 
 
-def best_centered_box(boxes, *, iou_threshold: float = 0.5):
+def best_centered_box(true_boxes, *, iou_threshold: float = 0.5):
     """Finds the centred box that overlaps most of the given boxes.
 
     Objects lie in the middle of most photographs, so that a box which never
@@ -20,7 +20,7 @@ def best_centered_box(boxes, *, iou_threshold: float = 0.5):
     tried, in steps of 0.05.
 
     Args:
-        boxes: `(n, 4)`, true boxes, `[y_min, x_min, y_max, x_max]` in 0..1,
+        true_boxes: `(n, 4)`, `[y_min, x_min, y_max, x_max]` in 0..1,
             not of the images to report on. A row of NaN is an image without
             a box and does not count.
         iou_threshold: Overlap from which on an object counts as found, 0 to
@@ -44,7 +44,7 @@ def best_centered_box(boxes, *, iou_threshold: float = 0.5):
     ```
     """
     check_in_range("iou_threshold", iou_threshold, 0.0, 1.0)
-    known = _known(boxes)
+    known = _known(true_boxes)
     heights, widths = np.meshgrid(SHARES, SHARES, indexing="ij")
     half = np.stack([heights, widths], axis=-1).reshape(-1, 2) / 2
     tried = np.concatenate([0.5 - half, 0.5 + half], axis=-1)
@@ -92,11 +92,11 @@ def _has_boxes(boxes):
 
 def _known(boxes):
     boxes = np.asarray(boxes, np.float32)
-    check_shape("boxes", boxes.shape, (None, 4), "(images, 4)")
+    check_shape("true_boxes", boxes.shape, (None, 4), "(images, 4)")
     known = boxes[np.isfinite(boxes).all(axis=1)]
     if not len(known):
         raise ValueError(
-            "`boxes` must hold a box of at least one image. Received: "
+            "`true_boxes` must hold a box of at least one image. Received: "
             f"{len(boxes)} rows, none of them finite."
         )
     return known
