@@ -4,10 +4,11 @@
     python benchmarks/daf_views.py --workdir=W --points=FOLDER/parts.npz
 
 The rows of the paper's Table 3 are runs with --arguments, see examples/daf.py.
-Prints what student, teacher and fusion each reach, how far student and teacher
-are apart, with --points how many of the proposed parts hold a point of the
-object, and draws W/parts.png: test images with their parts, heat map and
-saliency map, and the views that judge the parts.
+Prints what student, teacher and fusion each reach (and their plain mean beside
+a learned fusion), how far student and teacher are apart, how long the parts are
+over their short side, with --points how many of the proposed parts hold a
+point of the object, and draws W/parts.png: test images with their parts, heat
+map and saliency map, and the views that judge the parts.
 
 --points takes an .npz file with `path`, the images' paths in the data folder,
 and `parts_xyv`, `(images, points, 3)`: x, y in pixels and whether the point is
@@ -26,7 +27,8 @@ from keras_fgvc.ops import saliency_map
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("points", None, "Where the objects' points are.")
-KEPT = ("student_logits", "teacher_logits", "fusion_logits", "part_boxes")
+MEMBERS = ("student", "teacher", "mean", "fusion")
+KEPT = (*(f"{name}_logits" for name in MEMBERS), "part_boxes")
 NUM_PICTURES, RANDOM_BOXES = 5, 100
 
 
@@ -40,6 +42,10 @@ def main(_):
     test = images.subset("test")
     outputs = {n: np.concatenate([b[n] for b in batches]) for n in batches[0]}
     report(outputs, test.labels)
+    boxes = outputs["part_boxes"]
+    sides = np.sort(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    ratio = np.mean(sides[..., 1] / np.maximum(sides[..., 0], 1e-6))
+    print(f"test, parts: long over short side {ratio:.2f}")
     if FLAGS.points:
         folder = FLAGS.data or run.opened_by["name_or_path"]
         report_points(test, outputs["part_boxes"], pathlib.Path(folder))
@@ -48,7 +54,7 @@ def main(_):
 
 def report(outputs, labels):
     """Prints each one's accuracy, and what student and teacher disagree on."""
-    for name in ("student", "teacher", "fusion"):
+    for name in MEMBERS:
         if f"{name}_logits" in outputs:
             right = outputs[f"{name}_logits"].argmax(axis=1) == labels
             print(f"test, {name}: top-1 {right.mean():.4f}")

@@ -131,6 +131,8 @@ def main(_):
     print("|---|---|---|")
     for name, top1, found in rows:
         print(f"| {name} | {100 * top1:.1f} | {100 * found:.1f} |")
+    for name, found in result.constant_localization.items():
+        print(f"| {name} |  | {100 * found:.1f} |")
     show_and_serve(elope, digits, workdir)
 
 

@@ -158,6 +158,7 @@ def test_daf_its_members_and_its_figures(photos, capsys):
     for name in ("student", "teacher", "fusion"):
         assert f"test, {name}: top-1" in output
     assert "test: KL(teacher, student)" in output
+    assert "test, parts: long over short side" in output
     assert "of the parts hold a point of the object" in output
     assert (photos / "run" / "parts.png").stat().st_size > 1000
 

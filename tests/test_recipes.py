@@ -145,3 +145,5 @@ def test_daf_paper_holds_sections_3_7_and_4_2():
     model = models.DAF(tiny.backbone(), 3, **PLACES["DAF"], **recipe.arguments)
     assert (model.num_parts, model.parts_per_object) == (3, 4.0)
     assert (model.iou_threshold, model.batch_norm) == (0.25, "train")
+    assert (model.fusion, model.overlap_moves) == ("learned", "corners")
+    assert recipes.get("daf-short").arguments == {}

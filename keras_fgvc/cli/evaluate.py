@@ -27,7 +27,7 @@ def run(options) -> int:
         print(to_json({"split": options.split, **figures.as_dict()}))
         return 0
     for name, value in _rows(figures, options.split):
-        print(f"{name:<34} {value}")
+        print(f"{name:<44} {value}")
     return 0
 
 
@@ -54,7 +54,7 @@ def _rows(figures, split):
     likelihood = f"{figures.negative_log_likelihood:7.3f}"
     yield "negative log likelihood", likelihood
     yield "calibration error", _percent(figures.calibration_error)
-    for name, share in figures.localization.items():
+    for name, share in figures.all_localization.items():
         yield f"IoU >= 0.5 by {name}", _percent(share)
 
 

@@ -13,6 +13,10 @@ from keras_fgvc.evaluation.comparison import (
     compare,
     mean_and_spread,
 )
+from keras_fgvc.evaluation.constant_boxes import (
+    best_centered_box,
+    constant_boxes,
+)
 from keras_fgvc.evaluation.figures import (
     Evaluation,
     evaluate,
@@ -30,9 +34,11 @@ __all__ = [
     "Predictions",
     "Row",
     "Table",
+    "best_centered_box",
     "best_threshold",
     "calibration_error",
     "compare",
+    "constant_boxes",
     "evaluate",
     "evaluate_predictions",
     "macro_f1",

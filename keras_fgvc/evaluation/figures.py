@@ -31,6 +31,9 @@ class Evaluation:
             an IoU of 0.5 or more, by the name of the output that the box
             comes from; `predict` says which outputs count. Images without a
             true box do not count. Empty without true boxes.
+        constant_localization: The same of boxes that are the same for all
+            images, by the names of `constant_boxes`: what a box that never
+            looks finds. Empty where `localization` is.
         mean_per_class: Mean of `per_class` over the classes with images.
         negative_log_likelihood: See the function of that name.
         calibration_error: See the function of that name; 15 bins of equal
@@ -52,6 +55,7 @@ class Evaluation:
     equal_mass_calibration_error: float = math.nan
     with_boxes: int | None = None
     macro_f1: float = math.nan
+    constant_localization: dict = dataclasses.field(default_factory=dict)
 
     def __str__(self):
         parts = [
@@ -65,9 +69,14 @@ class Evaluation:
         ]
         parts += [
             f"IoU >= 0.5 by {name} {100 * share:.1f} %"
-            for name, share in self.localization.items()
+            for name, share in self.all_localization.items()
         ]
         return ", ".join(part for part in parts if " nan" not in part)
+
+    @property
+    def all_localization(self) -> dict:
+        """Returns `localization`, and then `constant_localization`."""
+        return self.localization | self.constant_localization
 
     def as_dict(self) -> dict:
         """The figures for a JSON file, which has no `nan`: None instead."""
@@ -139,6 +148,7 @@ def evaluate_predictions(predictions: Predictions) -> Evaluation:
         top5=float(np.mean(ranks < 5)),
         per_class=per_class,
         localization=_localization(predictions),
+        constant_localization=_constant_localization(predictions),
         with_boxes=_with_boxes(predictions),
         mean_per_class=_mean_of_known(per_class.values()),
         macro_f1=macro_f1(labels, _named(predictions)),
@@ -230,6 +240,14 @@ def _localization(predictions):
         hits = known >= IOU_THRESHOLD
         shares[name] = float(np.mean(hits)) if hits.size else math.nan
     return shares
+
+
+def _constant_localization(predictions):
+    if not predictions.boxes:
+        return {}
+    constant, count = predictions.constant_boxes, len(predictions.labels)
+    boxes = {n: np.tile(box, (count, 1)) for n, box in constant.items()}
+    return _localization(dataclasses.replace(predictions, boxes=boxes))
 
 
 def _mean_of_known(values):

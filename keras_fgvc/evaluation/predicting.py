@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_fgvc._renamed import takes_old_names
 from keras_fgvc.decoding.resizing import SQUASH, from_frame
+from keras_fgvc.evaluation.constant_boxes import constant_boxes
 from keras_fgvc.evaluation.predictions import Predictions
 from keras_fgvc.models.declaration import (
     check_meanings,
@@ -55,7 +56,8 @@ def predict(
         cut out is omitted if the model cut a crop of any image, because the
         map then does not show the whole image. Boxes are those of the stored
         images, however `data` resizes them. What a crop cuts off a true box
-        counts as not found.
+        counts as not found. If the split has true boxes, the boxes of
+        `constant_boxes` come beside them.
 
     Raises:
         ValueError: If the data has no such split or no image in it, or is
@@ -92,6 +94,7 @@ def predict(
         class_names=data.class_names,
         boxes=_of_stored(_without_maps_of_crops(found, meanings), frames),
         true_boxes=examples.boxes,
+        constant_boxes={} if examples.boxes is None else constant_boxes(data),
         image_digest=examples.source.identity(),
     )
 

@@ -20,7 +20,8 @@ from keras_fgvc.ops import box_iou
 SUM_TOLERANCE = 1e-2
 REQUIRED = ("labels", "probabilities", "class_names", "image_digest")
 REMEDY = "Delete it and predict again."
-BOXES = "boxes/"  # in front of an output's name in the file
+# In front of names in the file: of an output, of a constant box.
+BOXES, CONSTANT_BOXES = "boxes/", "constant_boxes/"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class Predictions:
             space, and a digest. Only those of one kind are compared, as the
             same photographs may be files here and pixels there. "" if
             unknown.
+        constant_boxes: Dict from a name to `(4,)`, a box that is the same for
+            all images, see the function `constant_boxes`.
 
     Attributes:
         ranks: `(n,)` integers, how many other classes are at least as
@@ -75,12 +78,15 @@ class Predictions:
     boxes: dict = dataclasses.field(default_factory=dict)
     true_boxes: np.ndarray | None = None
     image_digest: str = ""
+    constant_boxes: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self._set("labels", np.asarray(self.labels, np.int32))
         self._set("probabilities", np.asarray(self.probabilities, np.float32))
         self._set("class_names", tuple(self.class_names))
         self._set("boxes", {n: _as_boxes(b) for n, b in self.boxes.items()})
+        constant = {n: _as_boxes(b) for n, b in self.constant_boxes.items()}
+        self._set("constant_boxes", constant)
         if self.true_boxes is not None:
             self._set("true_boxes", _as_boxes(self.true_boxes))
         self._check()
@@ -110,7 +116,9 @@ class Predictions:
             named["true_boxes"] = self.true_boxes
         for name, boxes in named.items():
             check_shape(name, boxes.shape, (count, 4), "(images, 4)")
-        for name, boxes in self.boxes.items():
+        for name, box in self.constant_boxes.items():
+            check_shape(f"constant_boxes[{name!r}]", box.shape, (4,), "(4,)")
+        for name, boxes in (self.boxes | self.constant_boxes).items():
             check_finite_answers(name, boxes)
 
     @property
@@ -170,6 +178,8 @@ class Predictions:
         }
         for name, boxes in self.boxes.items():
             arrays[BOXES + name] = boxes
+        for name, box in self.constant_boxes.items():
+            arrays[CONSTANT_BOXES + name] = box
         if self.true_boxes is not None:
             arrays["true_boxes"] = self.true_boxes
         move_into_place(path, lambda p: _write(p, arrays))
@@ -188,14 +198,20 @@ class Predictions:
                 labels=arrays["labels"],
                 probabilities=arrays["probabilities"],
                 class_names=tuple(map(str, arrays["class_names"])),
-                boxes={
-                    name.removeprefix(BOXES): boxes
-                    for name, boxes in arrays.items()
-                    if name.startswith(BOXES)
-                },
+                boxes=_named(arrays, BOXES),
+                constant_boxes=_named(arrays, CONSTANT_BOXES),
                 true_boxes=arrays.get("true_boxes"),
                 image_digest=str(arrays["image_digest"]),
             )
+
+
+def _named(arrays, prefix):
+    """Returns the arrays of a kind by their names without the prefix."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _as_boxes(boxes):

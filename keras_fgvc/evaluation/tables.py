@@ -131,9 +131,10 @@ def tabulate(runs: dict, baseline: str | None = None) -> Table:
 
 def _figures(evaluations):
     values = {n: [getattr(e, n) for e in evaluations] for n in FIGURES}
-    for output in evaluations[0].localization:
-        if all(output in e.localization for e in evaluations):
-            shares = [e.localization[output] for e in evaluations]
+    found = [e.all_localization for e in evaluations]
+    for output in found[0]:
+        if all(output in each for each in found):
+            shares = [each[output] for each in found]
             values[LOCALIZATION + output] = shares
     return {name: mean_and_spread(v) for name, v in values.items()}
 

@@ -15,6 +15,7 @@ from keras_fgvc.ops import (
     foreground,
     non_max_suppression,
 )
+from keras_fgvc.ops._precision import at_least_float32
 from keras_fgvc.ops._resizing import resize_nearest
 from keras_fgvc.ops.regions.anchors import (
     ANCHOR_RATIOS,
@@ -32,8 +33,10 @@ def bounded_deltas(deltas, cells):
     The centre moves by a share `1 / cells` of the anchor's sides at most, one
     cell for an anchor of scale and ratio 1, so that it stays close to the
     foreground which its anchor was chosen for; the logarithm of height over
-    width by `MAX_LOG_STRETCH`. The size is free, zeros remain zeros.
+    width by `MAX_LOG_STRETCH`. The size is free, zeros remain zeros. `cells`
+    is one number, or two, for down and across.
     """
+    deltas = at_least_float32(deltas)
     center = ops.tanh(deltas[..., :2]) / cells
     height, width = deltas[..., 2], deltas[..., 3]
     size = (height + width) / 2
@@ -78,6 +81,11 @@ class SaliencyPartProposals(keras.layers.Layer):
         filters: Channels of the pyramid and of the heads. Defaults to 128.
         cells: Side of a square anchor of scale 1, in cells of its level.
             Defaults to 6.0.
+        side: Side of a square anchor of scale 1 on the coarsest level, as a
+            share of the image's sides, half of it on each finer level,
+            instead of `cells`. `3 / 7` equals 6 cells at 448 pixels and
+            strides 8, 16 and 32, the sizes of NTS-Net, and covers the same
+            share of a smaller image. Defaults to None.
         scales: Tuple of factors of the side. Defaults to 1, 2^(1/3) and
             2^(2/3).
         ratios: Tuple of heights over widths. Defaults to 2/3, 1 and 3/2.
@@ -134,6 +142,7 @@ class SaliencyPartProposals(keras.layers.Layer):
         *,
         filters: int = 128,
         cells: float = 6.0,
+        side: float | None = None,
         scales=ANCHOR_SCALES,
         ratios=ANCHOR_RATIOS,
         iou_threshold: float = 0.25,
@@ -144,11 +153,12 @@ class SaliencyPartProposals(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         num_parts = as_int("num_parts", num_parts)
         filters = as_int("filters", filters)
-        check_anchors(cells, scales, ratios)
+        check_anchors(cells, scales, ratios, side)
         iou_threshold = as_number("iou_threshold", iou_threshold, 0.0, 1.0)
         self.num_parts = num_parts
         self.filters = filters
         self.cells = as_plain(cells)
+        self.side = as_plain(side)
         self.scales = as_plain(tuple(scales))
         self.ratios = as_plain(tuple(ratios))
         self.iou_threshold = iou_threshold
@@ -209,22 +219,21 @@ class SaliencyPartProposals(keras.layers.Layer):
     def _predict(self, levels, sizes):
         """Boxes (b, n, 4) and scores (b, n) of all anchors, float32."""
         scores, deltas, anchors = [], [], []
-        for level, (height, width) in zip(levels, sizes, strict=True):
-            hidden = self.hidden(level)
+        for number, (height, width) in enumerate(sizes):
+            hidden = self.hidden(levels[number])
             count = height * width * self._anchors_per_cell
             scores.append(ops.reshape(self.score(hidden), (-1, count)))
-            deltas.append(ops.reshape(self.deltas(hidden), (-1, count, 4)))
-            anchors.append(
-                anchor_boxes(
-                    height,
-                    width,
-                    cells=self.cells,
-                    scales=self.scales,
-                    ratios=self.ratios,
-                )
-            )
+            raw = ops.reshape(self.deltas(hidden), (-1, count, 4))
+            cells, side = self.cells, self.side
+            if side is not None:
+                side /= 2 ** (len(levels) - 1 - number)
+                shape = [ops.cast(n, "float32") for n in (height, width)]
+                cells = side * ops.stack(shape)
+            deltas.append(bounded_deltas(raw, cells))
+            options = {"scales": self.scales, "ratios": self.ratios}
+            options |= {"cells": self.cells, "side": side}
+            anchors.append(anchor_boxes(height, width, **options))
         deltas = ops.concatenate(deltas, axis=1)
-        deltas = bounded_deltas(deltas, self.cells)
         boxes = decode_boxes(deltas, ops.concatenate(anchors, axis=0))
         scores = ops.concatenate(scores, axis=1)
         return ops.cast(boxes, "float32"), ops.cast(scores, "float32")
@@ -270,6 +279,7 @@ class SaliencyPartProposals(keras.layers.Layer):
             "num_parts": self.num_parts,
             "filters": self.filters,
             "cells": self.cells,
+            "side": self.side,
             "scales": self.scales,
             "ratios": self.ratios,
             "iou_threshold": self.iou_threshold,

@@ -84,7 +84,7 @@ def _figures(evaluation):
     count = evaluation.images
     shares = [("top-1", evaluation.top1, count)]
     shares += [("top-5", evaluation.top5, count)]
-    for name, share in evaluation.localization.items():
+    for name, share in evaluation.all_localization.items():
         title = f"object found, by {name.replace('_', ' ')}"
         shares.append((title, share, evaluation.with_boxes or count))
     figures = [("images", str(count), "")]
@@ -101,6 +101,8 @@ def _figures(evaluation):
     note = "In brackets the 95 % interval of such a share over so many images."
     if evaluation.localization:
         note += " An object is found where the boxes' overlap (IoU) is >= 0.5."
+    if evaluation.constant_localization:
+        note += " A fixed box is the same for all images: it never looks."
     return render("figures", values=figures, note=note)
 
 

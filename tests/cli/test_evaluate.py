@@ -61,13 +61,20 @@ def test_figures_that_are_not_known_are_null(workdir, monkeypatch, capsys):
         figures = real(*args, **options)
         figures.per_class["blue"] = math.nan
         figures.localization["boxes"] = 0.5
+        figures.constant_localization["fixed mean box (train)"] = 0.25
         return figures
 
     monkeypatch.setattr(evaluation, "evaluate", with_a_gap)
     assert main(["evaluate", f"--workdir={workdir}", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["per_class"]["blue"] is None
+    found = json.loads(capsys.readouterr().out)
+    assert found["per_class"]["blue"] is None
+    assert found["constant_localization"] == {"fixed mean box (train)": 0.25}
     assert main(["evaluate", f"--workdir={workdir}"]) == 0
-    assert "IoU >= 0.5 by boxes" in capsys.readouterr().out
+    rows = [r.split() for r in capsys.readouterr().out.splitlines()]
+    assert [" ".join(row) for row in rows[-2:]] == [
+        "IoU >= 0.5 by boxes 50.00 %",
+        "IoU >= 0.5 by fixed mean box (train) 25.00 %",
+    ]
 
 
 def test_data_that_is_gone_and_data_that_was_moved(

@@ -255,7 +255,12 @@ def test_baseline(tmp_path):
             tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11
         ),
         lambda: DAF(
-            tiny.backbone(), 3, image_size=tiny.SIZE, taps=(4, 8), groups=11
+            tiny.backbone(),
+            3,
+            image_size=tiny.SIZE,
+            taps=(4, 8),
+            groups=11,
+            student_parts=True,
         ).student_model(),
         lambda: Coarse2Fine(tiny.backbone(), 3, image_size=tiny.SIZE, tap=8),
         lambda: Coarse2Fine(

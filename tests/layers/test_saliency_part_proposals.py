@@ -35,15 +35,15 @@ def random_layer(num_parts=3, maps=MAPS, **options):
     return layer
 
 
-def bounded(delta):
+def bounded(delta, cells=None):
     """At most a cell of a sixth of an anchor away, at most twice as high."""
     y, x, height, width = (float(number) for number in delta)
     stretch = np.log(2) * np.tanh((height - width) / np.log(2))
     size = (height + width) / 2
-    cells = OPTIONS.get("cells", 6.0)
+    down, across = cells or 2 * (OPTIONS.get("cells", 6.0),)
     return [
-        np.tanh(y) / cells,
-        np.tanh(x) / cells,
+        np.tanh(y) / down,
+        np.tanh(x) / across,
         size + stretch / 2,
         size - stretch / 2,
     ]
@@ -57,20 +57,23 @@ def raw_outputs(layer, maps=MAPS):
     ]
 
 
-def reference_candidates(raw, heatmap=None):
+def reference_candidates(raw, heatmap=None, side=None):
     """Boxes, scores and whether each may be chosen, of one image."""
     boxes, scores, inside = [], [], []
-    for score, deltas in raw:
+    for number, (score, deltas) in enumerate(raw):
         height, width, _ = score.shape
+        cells = 2 * (OPTIONS["cells"],)
+        if side is not None:  # the last level's, and half of it before
+            share = side * 0.5 ** (len(raw) - 1 - number)
+            cells = share * height, share * width
         for row, column in np.ndindex(height, width):
             y, x = (row + 0.5) / height, (column + 0.5) / width
             kind = 0
             for scale in OPTIONS["scales"]:
                 for ratio in OPTIONS["ratios"]:
-                    delta = bounded(deltas[row, column, 4 * kind :][:4])
-                    side = OPTIONS["cells"] * scale
-                    h = side * math.sqrt(ratio) / height
-                    w = side / math.sqrt(ratio) / width
+                    delta = bounded(deltas[row, column, 4 * kind :][:4], cells)
+                    h = cells[0] * scale * math.sqrt(ratio) / height
+                    w = cells[1] * scale / math.sqrt(ratio) / width
                     boxes.append(reference_box(y, x, h, w, delta))
                     scores.append(score[row, column, kind])
                     inside.append(on_foreground(heatmap, row, column, score))
@@ -95,11 +98,12 @@ def on_foreground(heatmap, row, column, score):
     return heatmap[i, j].mean() >= 0.5
 
 
-def check_choice(layer, found, raw, heatmap=None):
+def check_choice(layer, found, raw, heatmap=None, side=None):
     for image in range(2):
         boxes, scores, inside = reference_candidates(
             [(s[image], d[image]) for s, d in raw],
             None if heatmap is None else heatmap[image],
+            side,
         )
         ranked = np.where(inside, scores, -np.inf)
         chosen, _ = reference_nms(
@@ -349,6 +353,8 @@ def test_names_of_weights():
         ({"num_parts": 0}, "`num_parts` must be at least 1"),
         ({"filters": 0}, "`filters` must be at least 1"),
         ({"cells": -1.0}, "`cells` must be a positive number"),
+        ({"cells": None}, "`cells` must be a positive number"),
+        ({"side": 0.0}, "`side` must be a positive number"),
         ({"scales": ()}, "`scales` must be positive numbers"),
         ({"ratios": (0.0,)}, "`ratios` must be positive numbers"),
         ({"iou_threshold": 1.5}, "`iou_threshold` must be between"),
@@ -404,3 +410,29 @@ def test_a_centre_moves_by_a_share_of_its_anchors_sides():
     box = to_numpy(decode_boxes(moved, anchor))[0, 0]
     center = (box[:2] + box[2:]) / 2
     np.testing.assert_allclose(center, [0.5 + 0.1, 0.45 - 0.025], atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_sides_of_the_image_match_loops(count):
+    maps = [*MAPS, MAPS[1][:, :2, :2]][:count]
+    layer = random_layer(maps=maps, side=0.3)
+    found = layer(maps, return_candidates=True)
+    check_choice(layer, found, raw_outputs(layer, maps), side=0.3)
+
+
+def test_sides_of_the_image_are_six_cells_at_448_pixels():
+    maps = [np.ones((1, n, n, 2), "float32") for n in (56, 28, 14)]
+    cells, shares = (
+        SaliencyPartProposals(3, filters=3, **options)
+        for options in ({}, {"side": 3 / 7})
+    )
+    for layer in (cells, shares):
+        layer.build([m.shape for m in maps])
+    weights = [RNG.normal(size=w.shape) for w in cells.get_weights()]
+    for layer in (cells, shares):
+        layer.set_weights(weights)
+    ours, theirs = (
+        to_numpy(layer(maps, return_candidates=True)[2])
+        for layer in (shares, cells)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -91,6 +91,23 @@ def test_gradient_parts_boxes_and_ends_when_they_are_apart():
     np.testing.assert_array_equal(slopes[1], 0.0)
 
 
+def test_centers_only_moves_without_changing_the_sides():
+    def value(boxes, **options):
+        return ops.sum(box_overlap(boxes, weight=1.5, **options))
+
+    (free,) = gradient(value, BOXES)
+    (moved,) = gradient(lambda boxes: value(boxes, centers_only=True), BOXES)
+    # Both ends of a side get the mean of what they get otherwise.
+    expected = np.tile((free[..., :2] + free[..., 2:]) / 2, 2)
+    np.testing.assert_allclose(moved, expected, **TOLERANCES["float32"])
+    assert not np.allclose(free, expected)
+    np.testing.assert_allclose(
+        to_numpy(box_overlap(BOXES, centers_only=True)),
+        reference(BOXES),
+        **TOLERANCES["float32"],
+    )
+
+
 @pytest.mark.parametrize(
     "empty", [[0.5, 0.5, 0.5, 0.5], [0.6, 0.1, 0.4, 0.9], [0.6, 0.9, 0.4, 0.1]]
 )

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import datetime
 import html.parser
 import io
@@ -230,6 +231,19 @@ def test_figures_and_classes(tmp_path):
     assert "10 best classes class 29 96.7 % class 28 93.3 %" in text
     assert "class 15" not in text
     assert list(tmp_path.iterdir()) == [path]  # no half-written file
+
+
+def test_a_box_that_never_looks_stands_beside_the_models(tmp_path):
+    path, name = tmp_path / "report.html", "fixed centred box (validation)"
+    figures = Evaluation(978, 0.5, 0.8, {"wren": 0.5}, {"heat_map": 0.435})
+    for fixed in ({}, {name: 0.555}):
+        figures = dataclasses.replace(figures, constant_localization=fixed)
+        visualization.write_report(path, title="Birds", evaluation=figures)
+        text = Page(path.read_text(encoding="utf-8")).text
+        assert "object found, by heat map 43.5 %" in text
+        beside = f"object found, by {name} 55.5 % (52.4 to 58.6)"
+        assert (beside in text) == bool(fixed)
+        assert ("it never looks" in text) == bool(fixed)
 
 
 def test_date_version_and_every_fact(tmp_path):

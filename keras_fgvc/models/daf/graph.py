@@ -12,6 +12,7 @@ from keras_fgvc.layers import (
     DeepBilinearTransformation,
     LocationHeatmap,
     PartAttentionFilter,
+    ProposalViews,
     SaliencyPartProposals,
 )
 from keras_fgvc.models._declared import DeclaredModel
@@ -105,6 +106,20 @@ def head(num_classes, name):
     return keras.Sequential([pooling, dense], name=name)
 
 
+def make_views(model):
+    """The layer that shows each part of a `DAF` alone."""
+    views = ProposalViews(
+        noise_stddev=model.noise_stddev,
+        blur_sigma=model.blur_sigma,
+        seed=model.seed,
+        dtype="float32",
+        name="views",
+    )
+    side = (None, model.image_size, model.image_size, 3)
+    views.build([side, (None, model.num_parts, 4)])
+    return views
+
+
 class Student(NamedTuple):
     """Outputs of the student for an image, as symbolic tensors."""
 
@@ -114,7 +129,7 @@ class Student(NamedTuple):
     outputs: dict
 
 
-def study(square, features, head, with_heatmap, **options):
+def study(square, features, head, with_heatmap, views=None, **options):
     """The student's look: logits, heat maps, the boxes of the parts.
 
     Args:
@@ -122,6 +137,8 @@ def study(square, features, head, with_heatmap, **options):
         features: A backbone with several taps, from fine to coarse.
         head: From the last map to logits.
         with_heatmap: Whether parts are sought in the foreground only.
+        views: `ProposalViews` where the logits are the mean of the whole
+            image's and of the parts'.
         **options: Of `SaliencyPartProposals`.
     """
     maps = features(square)
@@ -135,12 +152,31 @@ def study(square, features, head, with_heatmap, **options):
         "part_boxes": boxes,
         "part_scores": scores,
     }
+    if views is not None:
+        parts = classify_views(square, boxes, views, features, head)
+        outputs["part_logits"] = parts
+        outputs["student_logits"] = mean_logits(
+            outputs["student_logits"], ops.mean(parts, axis=1)
+        )
     if with_heatmap:
         outputs["heatmap"] = ops.mean(heatmaps, axis=-1)
     return Student(square, maps[-1], heatmaps, outputs)
 
 
-def teach(student, features, num_classes, groups, distill):
+def classify_views(square, boxes, views, features, head, training=None):
+    """Classifies each part's view of each image, `(b, parts, classes)`."""
+    seen = views([square, boxes], training=training)
+    seen = ops.reshape(seen, (-1, *seen.shape[2:]))  # (b * M, s, s, 3)
+    logits = head(features(seen, training=training)[-1], training=training)
+    return ops.reshape(logits, (-1, boxes.shape[1], logits.shape[-1]))
+
+
+def mean_logits(first, second):
+    """The mean of two predictions, which nothing has to learn."""
+    return (first + second) / 2
+
+
+def teach(student, features, num_classes, groups, distill, fusion):
     """The outputs of the teacher and of the fusion, by name.
 
     Args:
@@ -149,6 +185,7 @@ def teach(student, features, num_classes, groups, distill):
         num_classes: Logits of each.
         groups: Of the bilinear transformation.
         distill: Whether the student's map is compared to the teacher's.
+        fusion: `"mean"` or `"learned"`.
     """
     square, boxes = student.square, student.outputs["part_boxes"]
     guided = GuidedImage(dtype="float32", name="guided_image")(
@@ -161,12 +198,16 @@ def teach(student, features, num_classes, groups, distill):
     bilinear = DeepBilinearTransformation(groups, name="bilinear")
     taught, grouping = bilinear(filtered, return_loss=True)
     logits = head(num_classes, "teacher")(taught)
-    fusion = ClassScoreFusion(num_classes, dtype="float32", name="fusion")
+    both = [student.outputs["student_logits"], logits]
     outputs = {
         "teacher_logits": logits,
-        "fusion_logits": fusion([student.outputs["student_logits"], logits]),
+        "fusion_logits": mean_logits(*both),
         "grouping": grouping,
     }
+    if fusion == "learned":
+        outputs["mean_logits"] = outputs["fusion_logits"]
+        fuse = ClassScoreFusion(num_classes, dtype="float32", name="fusion")
+        outputs["fusion_logits"] = fuse(both)
     if distill:
         outputs["hint"] = Hint(name="hint")(student.feature_map, taught)
     return outputs
@@ -184,8 +225,9 @@ def meanings(outputs):
     if "heatmap" in outputs:
         found = {"heatmap": MapOf("image", "heat map"), **found}
     if "teacher_logits" in outputs:
-        for member in ("student", "teacher", "fusion"):
-            found[f"{member}_logits"] = Members((member,))
+        for member in ("student", "teacher", "mean", "fusion"):
+            if f"{member}_logits" in outputs:
+                found[f"{member}_logits"] = Members((member,))
     return found
 
 

@@ -13,7 +13,7 @@ https://arxiv.org/abs/1911.03621.
 | PAF                | `PartAttentionFilter`                 | section 3.4    |
 | DBT                | `DeepBilinearTransformation`          | section 3.4    |
 | hint, regressor    | layer `hint`                          | section 3.5    |
-| CSF                | `ClassScoreFusion`                    | section 3.6    |
+| CSF                | `fusion`, `ClassScoreFusion`          | section 3.6    |
 | alpha              | `loss_weights["overlap"]`             | section 3.7.1  |
 | N, S               | `parts_per_object`, the heat map      | section 3.7.2  |
 | alpha, beta, gamma | `loss_weights`                        | eq. 6          |
@@ -25,7 +25,8 @@ image (b, H, W, 3) -> square (b, s, s, 3)
   square, heat maps, part boxes -> guided image (b, s, s, 3)
   -> teacher_features -> filter -> bilinear (b, h, w, c) -> teacher_logits
   student_logits, teacher_logits -> fusion_logits (b, classes)
-for the loss alone: square, part boxes -> views (b, M, s, s, 3)
+for the loss, and with `student_parts` for student_logits as well:
+  square, part boxes -> views (b, M, s, s, 3)
   -> features -> part_logits (b, M, classes)
 ```
 """
@@ -34,12 +35,10 @@ import keras
 from keras import ops
 
 from keras_fgvc import backbones
-from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.backbones.own_models import check_takes
-from keras_fgvc.layers import ProposalViews
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
-from keras_fgvc.models.daf import graph, terms
+from keras_fgvc.models.daf import arguments, graph, terms
 from keras_fgvc.models.daf.phases import make_phases
 from keras_fgvc.models.daf.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
@@ -77,17 +76,30 @@ class DAF(FineGrainedModel):
         heatmap: Whether parts are sought, and their area measured, in the
             heat map's foreground. Defaults to `True`; without it the whole
             image is the object.
+        anchor_side: Side of the largest square anchors of scale 1, as a
+            share of the image's, see `side` of `SaliencyPartProposals`.
+            Defaults to `3 / 7`, which equals NTS-Net's anchors at 448 pixels;
+            None gives 6 cells of each map at any size of the image.
+        overlap_moves: What the overlap's gradient moves: `"centers"`
+            (default) or `"corners"`, which also makes boxes narrow, see
+            `losses.box_overlap`.
+        student_parts: Whether the student's logits are the mean of the whole
+            image's and of the parts' mean ones, in predictions as well, which
+            then cost `num_parts` more passes. Defaults to `False`.
         teacher: Whether there is a teacher. Defaults to `True`.
         distill: Whether the student learns from it. Defaults to `True`.
+        fusion: How the two are fused: `"mean"` (default) of their logits, or
+            `"learned"`, the paper's layer, which is fitted to training images
+            that both know by heart.
         predict_with: Whose probabilities are predicted: `"student"`,
-            `"teacher"` or `"fusion"`. Defaults to `"fusion"`, without a
-            teacher to `"student"`.
+            `"teacher"`, `"fusion"`, or `"mean"` beside a learned fusion.
+            Defaults to `"fusion"`, without a teacher to `"student"`.
         temperature: Of the soft targets. Defaults to 4.
         groups: Of channels in the bilinear transformation; a divisor of the
             feature map's channels. Defaults to 16.
         term_weights: Weights of terms by name, where not the default; a term
             of weight 0 is not computed.
-        noise_stddev, blur_sigma: See `ProposalViews`.
+        noise_stddev, blur_sigma, seed: Of `ProposalViews`.
         iou_threshold: Overlap still allowed between two parts. Defaults to
             0.25.
         taps: Strides or layer names of the maps that parts are sought on,
@@ -102,12 +114,13 @@ class DAF(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
-        seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
 
     Outputs:
         `"probabilities"`, `"logits"`, `"student_logits"` and, with a teacher,
-        `"teacher_logits"`, `"fusion_logits"` `(batch, classes)`;
+        `"teacher_logits"`, `"fusion_logits"` and, beside a learned fusion,
+        `"mean_logits"` `(batch, classes)`; with `student_parts`
+        `"part_logits"` `(batch, parts, classes)`;
         `"part_boxes"` `(batch, parts, 4)` and `"part_scores"`
         `(batch, parts)`, best first; `"heatmap"` `(batch, h, w)`, the share
         of the taps that see the object; `"grouping"` and `"hint"` `(batch,)`,
@@ -137,8 +150,12 @@ class DAF(FineGrainedModel):
         num_parts: int = 3,
         parts_per_object: float = 4.0,
         heatmap: bool = True,
+        anchor_side: float | None = 3 / 7,
+        overlap_moves: str = "centers",
+        student_parts: bool = False,
         teacher: bool = True,
         distill: bool = True,
+        fusion: str = "mean",
         predict_with: str | None = None,
         temperature: float = 4.0,
         groups: int = 16,
@@ -157,13 +174,7 @@ class DAF(FineGrainedModel):
     ):
         # ---- check ----
         num_classes = check_model_arguments(num_classes)
-        check_positive_int("image_size", image_size)
-        check_positive_int("num_parts", num_parts)
-        check_in_range("parts_per_object", parts_per_object, 1.0, float("inf"))
-        check_in_range("temperature", temperature, 1e-3, float("inf"))
-        predictors = ("fusion", "teacher", "student")[0 if teacher else 2 :]
-        check_choice("predict_with", predict_with or predictors[0], predictors)
-        taps = _checked(taps)
+        whose, taps = arguments.checked(self)
 
         # ---- graph ----
         features = backbones.build(
@@ -182,12 +193,15 @@ class DAF(FineGrainedModel):
             image_size, image_size, dtype="float32", name="square"
         )
         student_head = graph.head(num_classes, "student")
+        views = graph.make_views(self)
         student = graph.study(
             square(image),
             features,
             student_head,
             heatmap,
+            views if student_parts else None,
             num_parts=num_parts,
+            side=anchor_side,
             iou_threshold=iou_threshold,
         )
         outputs = dict(student.outputs)
@@ -198,10 +212,9 @@ class DAF(FineGrainedModel):
                 num_classes,
                 groups,
                 distill,
+                fusion,
             )
-        outputs |= graph.prediction(
-            outputs[f"{predict_with or predictors[0]}_logits"]
-        )
+        outputs |= graph.prediction(outputs[f"{whose}_logits"])
         super().__init__(
             image,
             outputs,
@@ -212,16 +225,15 @@ class DAF(FineGrainedModel):
         self.features = features
         self.square = square
         self.student_head = student_head
+        self.views = views
 
-        self.views = ProposalViews(
-            noise_stddev=noise_stddev,
-            blur_sigma=blur_sigma,
-            seed=seed,
-            dtype="float32",
-            name="views",
-        )
-        side = (None, image_size, image_size, 3)
-        self.views.build([side, (None, num_parts, 4)])
+    def get_config(self):
+        return {**super().get_config(), **arguments.MARK}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Files from before 0.9 keep their anchors, overlap and fusion."""
+        return super().from_config(arguments.filled(config), custom_objects)
 
     def phases(self):
         """See `FineGrainedModel.phases`."""
@@ -232,7 +244,8 @@ class DAF(FineGrainedModel):
     ):
         """Computes the loss; classifies the views of the parts first."""
         outputs = dict(y_pred)
-        if not self.loss_weights.keys().isdisjoint(("concentrate", "ranking")):
+        needed = {"concentrate", "ranking"} & set(self.loss_weights)
+        if needed and "part_logits" not in outputs:
             (images,) = keras.tree.flatten(x)
             outputs["part_logits"] = self.part_logits(
                 images, y_pred["part_boxes"], training=training
@@ -251,11 +264,8 @@ class DAF(FineGrainedModel):
             `(batch, parts, classes)`.
         """
         square = self.square(ops.cast(images, "float32"))
-        views = self.views([square, part_boxes], training=training)
-        views = ops.reshape(views, (-1, *views.shape[2:]))  # (b * M, s, s, 3)
-        feature_map = self.features(views, training=training)[-1]
-        logits = self.student_head(feature_map, training=training)
-        return ops.reshape(logits, (-1, self.num_parts, self.num_classes))
+        looking = self.views, self.features, self.student_head
+        return graph.classify_views(square, part_boxes, *looking, training)
 
     def loss_terms(self, labels, outputs, training):
         return {
@@ -270,18 +280,19 @@ class DAF(FineGrainedModel):
             return [self.features]
         return [self.features, self.get_layer("teacher_features")]
 
+    def head_variables(self) -> list:
+        """See `FineGrainedModel.head_variables`.
+
+        Without the guided image's: it is the first layer of the teacher's
+        backbone and starts as the plain image, so that it learns as slowly.
+        """
+        guided = self.get_layer("guided_image") if self.teacher else None
+        slow = {id(v) for v in guided.variables} if guided else ()
+        return [v for v in super().head_variables() if id(v) not in slow]
+
     def student_model(self) -> keras.Model:
         """The student and its proposals, on the same weights, no teacher.
 
         For inference; `"probabilities"` and `"logits"` are the student's.
         """
         return graph.student_only(self)
-
-
-def _checked(taps):
-    if not isinstance(taps, (tuple, list)) or len(taps) < 2:
-        raise ValueError(
-            "`taps` must be a tuple of at least two strides or layer names, "
-            f"from fine to coarse, such as (8, 16, 32). Received: {taps!r}."
-        )
-    return tuple(taps)

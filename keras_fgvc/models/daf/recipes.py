@@ -31,7 +31,13 @@ RECIPES = (
                 augmentation=CROP_AND_FLIP,
             ),
         ),
-        arguments={"batch_norm": "train", "num_parts": 3},
+        # Section 3.6's layer, and section 3.7.1's overlap as it stands.
+        arguments={
+            "batch_norm": "train",
+            "num_parts": 3,
+            "fusion": "learned",
+            "overlap_moves": "corners",
+        },
     ),
     Recipe(
         name="daf-short",

@@ -32,7 +32,9 @@ def ranking(model, labels, outputs):
 
 
 def overlap(model, labels, outputs):
-    return losses.box_overlap(outputs["part_boxes"])
+    return losses.box_overlap(
+        outputs["part_boxes"], centers_only=model.overlap_moves == "centers"
+    )
 
 
 def area(model, labels, outputs):

@@ -16,23 +16,31 @@ ANCHOR_RATIOS = (2 / 3, 1.0, 3 / 2)
 MAX_LOG_GROWTH = math.log(1000 / 16)
 
 
-def check_anchors(cells, scales, ratios):
-    """Raises unless cells, scales and ratios are positive numbers."""
-    arguments = {"cells": (cells,), "scales": scales, "ratios": ratios}
-    for name, values in arguments.items():
+def check_anchors(cells, scales, ratios, side=None):
+    """Raises unless all are positive numbers; `side` may be None."""
+    for name, value in {"cells": cells, "side": side}.items():
+        if not _is_positive(value) and (name, value) != ("side", None):
+            raise ValueError(
+                f"`{name}` must be a positive number. "
+                f"Received: {name}={value!r}."
+            )
+    for name, values in {"scales": scales, "ratios": ratios}.items():
         listed = isinstance(values, (list, tuple)) and len(values) > 0
         if not listed or not all(_is_positive(value) for value in values):
-            many = (
-                "a positive number" if name == "cells" else "positive numbers"
-            )
-            received = cells if name == "cells" else values
             raise ValueError(
-                f"`{name}` must be {many}. Received: {name}={received!r}."
+                f"`{name}` must be positive numbers. "
+                f"Received: {name}={values!r}."
             )
 
 
 def anchor_boxes(
-    height, width, *, cells=6.0, scales=ANCHOR_SCALES, ratios=ANCHOR_RATIOS
+    height,
+    width,
+    *,
+    cells=6.0,
+    side=None,
+    scales=ANCHOR_SCALES,
+    ratios=ANCHOR_RATIOS,
 ):
     """Lays boxes of several sizes and shapes around each cell of a map.
 
@@ -42,7 +50,15 @@ def anchor_boxes(
         anchor width  = cells s / sqrt(r) / width
 
     of the image, so that with square cells all anchors of a scale have one
-    area. An anchor may reach beyond the image: it is not clipped. The default
+    area. With `side` the two are
+
+        anchor height = side s sqrt(r)
+        anchor width  = side s / sqrt(r)
+
+    however many cells the map has: an anchor covers the same share of a small
+    image as of a large one.
+
+    An anchor may reach beyond the image: it is not clipped. The default
     of 6 cells makes 48, 96 and 192 pixels at strides 8, 16 and 32, the sizes
     of NTS-Net at its strides 32, 64 and 128; NTS-Net leaves scale 1 out on
     its two finer maps. DAF gives no anchors.
@@ -57,6 +73,8 @@ def anchor_boxes(
             tensor without axes.
         width: Cells from left to right, alike.
         cells: Side of a square anchor of scale 1, in cells. Defaults to 6.0.
+        side: Side of a square anchor of scale 1, as a share of the image's
+            sides, instead of `cells`. Defaults to None.
         scales: Tuple of factors of the side. Defaults to 1, 2^(1/3) and
             2^(2/3).
         ratios: Tuple of heights over widths. Defaults to 2/3, 1 and 3/2.
@@ -77,10 +95,13 @@ def anchor_boxes(
     # [0.0, 0.5, 0.5, 1.0]
     ```
     """
-    check_anchors(cells, scales, ratios)
-    shapes = [(cells * s, r) for s in scales for r in ratios]
-    y_min, y_max = _spans("height", height, [s * r**0.5 for s, r in shapes])
-    x_min, x_max = _spans("width", width, [s / r**0.5 for s, r in shapes])
+    check_anchors(cells, scales, ratios, side)
+    unit = cells if side is None else side
+    shapes = [(unit * s, r) for s in scales for r in ratios]
+    heights = [s * r**0.5 for s, r in shapes]
+    widths = [s / r**0.5 for s, r in shapes]
+    y_min, y_max = _spans("height", height, heights, side is not None)
+    x_min, x_max = _spans("width", width, widths, side is not None)
     rows = ops.ones_like(y_min)[:, None]  # (h, 1, a)
     columns = ops.ones_like(x_min)[None]  # (1, w, a)
     sides = [
@@ -144,16 +165,18 @@ def decode_boxes(deltas, anchors):
     return ops.clip(boxes, 0.0, 1.0)
 
 
-def _spans(name, cells, lengths):
+def _spans(name, cells, lengths, in_shares):
     """Start and end of each length around each cell, both (cells, lengths).
 
-    `lengths` are in cells, the result is a share of the image's side.
+    `lengths` are in cells, or `in_shares` of the image's side as the result.
     """
     if isinstance(cells, numbers.Integral):
         check_positive_int(name, cells)
     center = ops.cast(ops.arange(cells), "float32")[:, None] + 0.5
     half = ops.convert_to_tensor(lengths, "float32") / 2
     count = ops.cast(cells, "float32")
+    if in_shares:
+        half = half * count
     return (center - half) / count, (center + half) / count
 
 

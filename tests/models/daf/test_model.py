@@ -1,11 +1,14 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc import losses
 from keras_fgvc.models import DAF
+from keras_fgvc.models.daf.terms import TERMS
 from tests import tiny
+from tests.gradients import gradient
 
 BATCH, CLASSES, PARTS = 6, tiny.NUM_CLASSES, 2
 NOT_ON_JAX = pytest.mark.skipif(
@@ -103,12 +106,23 @@ def test_whose_probabilities_are_predicted():
         ({"teacher": False}, "student"),
         ({"predict_with": "student"}, "student"),
         ({"predict_with": "teacher"}, "teacher"),
+        ({"predict_with": "mean"}, "fusion"),
+        ({"predict_with": "mean", "fusion": "learned"}, "mean"),
+        ({"fusion": "learned"}, "fusion"),
     ):
         model = make(**options)
         model.set_weights([w + 0.1 for w in model.get_weights()])
         outputs = model.predict(images, verbose=0)
         logits = outputs[f"{expected}_logits"]
         np.testing.assert_array_equal(outputs["logits"], logits)
+        if options.get("teacher", True):
+            name = "mean" if "mean_logits" in outputs else "fusion"
+            both = outputs["student_logits"] + outputs["teacher_logits"]
+            np.testing.assert_allclose(
+                outputs[f"{name}_logits"], both / 2, rtol=1e-5
+            )
+        learned = options.get("fusion") == "learned"
+        assert ("mean_logits" in outputs) == learned
         np.testing.assert_allclose(
             outputs["probabilities"], softmax(logits), rtol=1e-4, atol=1e-30
         )
@@ -174,7 +188,7 @@ MOVED = {
 @pytest.mark.parametrize("term", MOVED)
 def test_what_each_term_moves(term):
     images, labels = tiny.images_and_labels()
-    model = make(term_weights=only(term))
+    model = make(term_weights=only(term), fusion="learned")
     assert list(model.loss_weights) == [term]
     rng = np.random.default_rng(0)
     model.set_weights(
@@ -272,7 +286,7 @@ def test_images_may_come_in_a_dict():
 
 def test_the_student_alone(tmp_path):
     images, labels = tiny.images_and_labels()
-    model = make()
+    model = make(fusion="learned")
     model.compile("sgd")
     model.fit(images, labels, verbose=0)
     student = model.student_model()
@@ -300,6 +314,66 @@ def test_the_student_alone(tmp_path):
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def test_anchors_are_a_share_of_the_image():
+    images, _ = tiny.images_and_labels()
+
+    def largest(**options):
+        boxes = make(**options).predict(images, verbose=0)["part_boxes"]
+        return (boxes[..., 2:] - boxes[..., :2]).max()
+
+    # 0.4 of the side, at most 2^(2/3) sqrt(3/2) times as long; 6 of 8 cells.
+    assert largest() <= 3 / 7 * 2 ** (2 / 3) * 1.5**0.5 + 1e-5
+    assert largest(anchor_side=None) > 0.85
+    layer = make(anchor_side=0.2).get_layer("proposals")
+    assert layer.side == 0.2
+
+
+@pytest.mark.parametrize("moves", ["centers", "corners"])
+def test_overlap_moves_centres_or_corners(moves):
+    _, labels = tiny.images_and_labels()
+    boxes = np.tile([[0.1, 0.1, 0.5, 0.6], [0.3, 0.2, 0.7, 0.8]], (BATCH, 1, 1))
+    model = make(overlap_moves=moves)
+    (slopes,) = gradient(
+        lambda x: ops.sum(TERMS["overlap"](model, labels, {"part_boxes": x})),
+        boxes,
+    )
+    same = np.allclose(slopes[..., :2], slopes[..., 2:], atol=1e-6)
+    assert same == (moves == "centers")
+
+
+@pytest.mark.parametrize("teacher", [True, False])
+def test_the_parts_may_speak_for_the_student(teacher, tmp_path):
+    images, labels = tiny.images_and_labels()
+    model = make(student_parts=True, teacher=teacher)
+    plain = make(teacher=teacher)
+    for layer in plain.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    found, whole = (m.predict(images, verbose=0) for m in (model, plain))
+    parts = to_numpy(plain.part_logits(images, whole["part_boxes"]))
+    np.testing.assert_allclose(
+        found["part_logits"], parts, rtol=1e-4, atol=1e-5
+    )
+    student = (whole["student_logits"] + parts.mean(axis=1)) / 2
+    np.testing.assert_allclose(
+        found["student_logits"], student, rtol=1e-4, atol=1e-5
+    )
+    path = tmp_path / "student.keras"
+    model.student_model().save(path)
+    alone = keras.saving.load_model(path, safe_mode=True)
+    np.testing.assert_allclose(
+        alone.predict(images, verbose=0)["logits"],
+        student,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    if teacher:
+        mean = (student + whole["teacher_logits"]) / 2
+        np.testing.assert_allclose(found["logits"], mean, rtol=1e-4, atol=1e-5)
+    model.compile("sgd")
+    history = model.fit(images, labels, verbose=0).history
+    assert np.all(np.isfinite(list(history.values())))
 
 
 @pytest.mark.slow
@@ -345,10 +419,14 @@ def test_statistics_of_both_backbones(batch_norm):
 
 
 def test_head_variables_are_all_but_the_backbones():
-    model = make(batch_norm="train")
+    """And the guided image's, the first layer of the teacher's backbone."""
+    model = make(batch_norm="train", fusion="learned")
     names = {v.path.split("/")[0] for v in model.head_variables()}
     assert not {n for n in names if n.startswith(("conv", "batch_norm"))}
     assert {"student", "teacher", "fusion"} <= names
+    assert "guided_image" not in names
+    everything = {v.path.split("/")[0] for v in model.trainable_variables}
+    assert "guided_image" in everything
 
 
 @NOT_ON_JAX
@@ -382,29 +460,3 @@ def test_half_precision():
     outputs = model.predict(images, verbose=0)
     assert outputs["part_boxes"].dtype == "float32"
     assert outputs["probabilities"].dtype == "float32"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"num_parts": 0}, "`num_parts` must be at least 1"),
-        ({"taps": 8}, "`taps` must be a tuple of at least two"),
-        ({"taps": (8,)}, r"Received: \(8,\)"),
-        ({"predict_with": "both"}, "must be one of 'fusion', 'teacher', 'st"),
-        (
-            {"teacher": False, "predict_with": "teacher"},
-            "`predict_with` must be one of 'student'",
-        ),
-        ({"term_weights": {"rank": 1}}, "`term_weights` must be one of 'stud"),
-        ({"term_weights": {"hint": -1}}, "must be between 0.0 and inf"),
-        (
-            {"teacher": False, "term_weights": {"hint": 1}},
-            "Received: term_weights='hint'",
-        ),
-        ({"parts_per_object": 0.5}, "`parts_per_object` must be between 1.0"),
-        ({"groups": 4}, "4"),
-    ],
-)
-def test_wrong_arguments(options, message):
-    with pytest.raises(ValueError, match=message):
-        make(**options)

@@ -58,6 +58,33 @@ def test_anchors_match_loops():
     )
 
 
+def test_anchors_of_a_share_of_the_image_match_loops():
+    options = {"scales": (1.0, 3.0), "ratios": (0.25, 1.0, 5.0)}
+    for height, width in ((5, 3), (10, 6)):
+        expected = []
+        for row in range(height):
+            for column in range(width):
+                y, x = (row + 0.5) / height, (column + 0.5) / width
+                for scale in options["scales"]:
+                    for ratio in options["ratios"]:
+                        h = 0.3 * scale * math.sqrt(ratio) / 2
+                        w = 0.3 * scale / math.sqrt(ratio) / 2
+                        expected.append([y - h, x - w, y + h, x + w])
+        result = anchor_boxes(height, width, side=0.3, **options)
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(result), expected, **TOLERANCES["float32"]
+        )
+
+
+def test_shares_of_the_image_equal_six_cells_at_448_pixels():
+    for cells, side in ((56, 3 / 28), (28, 3 / 14), (14, 3 / 7)):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(anchor_boxes(cells, cells, side=side)),
+            ops.convert_to_numpy(anchor_boxes(cells, cells)),
+            **TOLERANCES["float32"],
+        )
+
+
 def test_anchors_of_the_size_of_a_tensor():
     features = ops.ones((2, 5, 3, 7))
 
