@@ -78,7 +78,7 @@ def preparing(name, monitor, **changes):
 
 
 LOCALIZER = preparing("localizer", "val_loss", epochs=8)
-GLIMPSES = preparing("localizer", "val_reward", epochs=6, batch_size=64)
+GLIMPSES = preparing("localizer", "val_reward_lead", epochs=6, batch_size=64)
 UPSAMPLER = preparing("upsampler", "val_loss", epochs=1, num_examples=2_000)
 ELOPE = Row(
     "ELoPE",
@@ -100,8 +100,10 @@ def changed(row, **changes):
 def photographs():
     """MobileNetV2 at 160 pixels: maps of 5 x 5 cells."""
     elope = changed(ELOPE, load=10 / 7)
-    # Finds its regions in an image of twice the side.
-    fcan = changed(FCAN, larger=2.0, arguments={"part_sizes": (4, 7)})
+    # Finds its regions in an image of twice the side, a map of 10 cells.
+    looking = {"part_sizes": (3, 5), "judge": "crops", "places": 4}
+    looking |= {"num_samples": None}
+    fcan = changed(FCAN, larger=2.0, arguments=looking)
     return Setting(
         rows={
             "Baseline": Row("Baseline"),
