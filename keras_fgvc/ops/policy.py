@@ -288,7 +288,7 @@ def _row_and_column(index, width):
 
 
 def _is_place(length, region_size, places):
-    """Whether the window around each cell of a side counts, `(length,)`."""
+    """Finds the cells of a side that stand for a window, `(length,)`."""
     starts = ops.arange(length, dtype="int32") - region_size // 2
     last = length - region_size
     if places == "windows":

@@ -22,7 +22,7 @@ TINY = 1e-30
 
 
 def places_per_side(judge, places, part_sizes, map_size, num_samples):
-    """What the glimpses of an `FCAN` choose among, by its arguments.
+    """Returns what the glimpses choose among, by an `FCAN`'s arguments.
 
     For crops at most as many per side as every part has windows.
 
@@ -218,7 +218,7 @@ def expected_rewards(losses_of, correct, choice, greedy):
 
 
 def _at(locations, places):
-    """Which place each location is, `(b, s, p)`, 0 or 1."""
+    """Finds the place of each location, `(b, s, p)`, 0 or 1."""
     same = ops.equal(ops.expand_dims(locations, 2), places)
     return ops.cast(ops.all(same, axis=-1), "float32")
 
@@ -244,7 +244,7 @@ def _middle(boxes):
 
 
 def _learns(own):
-    """All judges but the image's own; the only one judges and learns."""
+    """Marks all judges but the image's own; an only one learns as well."""
     if own.shape[-1] == 1:
         return ops.ones_like(own)
     return ops.cast(ops.equal(own, 0.0), "float32")
