@@ -154,8 +154,9 @@ class CropTask(FineGrainedModel, keep_arguments=False):
             policy = -ops.mean(gained, axis=1)
         else:
             policy = self._sampled(outputs, drawn, table, training)
-        middle = expected_rewards(*verdicts, self.middle, self.greedy)
-        middle = ops.sum(self.middle * middle, axis=-1)
+        in_middle = ops.convert_to_tensor(self.middle)
+        middle = expected_rewards(*verdicts, in_middle, self.greedy)
+        middle = ops.sum(in_middle * middle, axis=-1)
         taught = losses_of
         if training:
             taught = _losses_of_learners(labels, outputs)

@@ -324,4 +324,4 @@ def test_no_rate_of_a_recipe_closes_the_policy_of_many_channels(name):
     epochs = task.fit(maps, labels, batch_size=32, epochs=15, verbose=0)
     flat = np.mean(np.log([8 * 8, 6 * 6]))
     assert epochs.history["entropy"][0] < flat + 1e-3
-    assert epochs.history["entropy"][-1] > 0.75 * flat
+    assert epochs.history["entropy"][-1] > 0.5 * flat
