@@ -87,7 +87,7 @@ def preparing(name, monitor, **changes):
 
 
 LOCALIZER = preparing("localizer", "val_loss", epochs=8)
-GLIMPSES = preparing("localizer", "val_reward", epochs=6, batch_size=64)
+GLIMPSES = preparing("localizer", "val_reward_lead", epochs=6, batch_size=64)
 UPSAMPLER = preparing("upsampler", "val_loss", epochs=1, num_examples=2_000)
 ELOPE = Row(
     "ELoPE",
@@ -114,7 +114,13 @@ def photographs():
     fcan = changed(
         FCAN,
         larger=2.0,
-        arguments={"part_sizes": (4, 7), "output_stride": None},
+        arguments={
+            "part_sizes": (4, 7),
+            "output_stride": None,
+            "judge": "crops",
+            "places": 4,
+            "num_samples": None,
+        },
         control="FCAN, fixed regions",
     )
     return Setting(

@@ -29,6 +29,7 @@ from keras_fgvc.ops.policy import (
     greedy_reward,
     log_probability,
     sample_locations,
+    window_scores,
 )
 from keras_fgvc.ops.pooling import global_k_max_pool
 from keras_fgvc.ops.regions import (
@@ -90,5 +91,6 @@ __all__ = [
     "updated_centers",
     "updated_class_means",
     "window_boxes",
+    "window_scores",
     "within_class_loss",
 ]

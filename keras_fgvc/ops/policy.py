@@ -5,12 +5,78 @@ Liu, Xia, Wang, Lin, "Fully Convolutional Attention Localization Networks",
 cell of the map as row and column.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
 from keras_fgvc._checks import check_positive_int, check_rank, check_shape
 from keras_fgvc.ops._first_largest import first_largest
 from keras_fgvc.ops._precision import at_least_float32
+
+# The score of a cell that is no place: its probability is exactly zero. Not
+# -inf, which gives NaN as soon as it is multiplied by zero; and a power of two
+# that half precision holds.
+NEVER = -(2.0**15)
+
+
+def window_scores(scores, region_size, places="windows"):
+    """Leaves one score to each window, so that a policy is over windows.
+
+    `window_boxes` moves a window at the border inside the map, so that
+    several cells stand for one window: of 10 x 10 cells with windows of 7,
+    64 stand for the four corners. Only the cells whose window is not moved
+    keep their score, rows i with 0 <= i - r // 2 <= h - r for windows of r
+    cells, and the same of columns. The others get -32768, which no softmax
+    can see.
+
+    Args:
+        scores: Tensor of shape `(batch, height, width)`. Each axis may be
+            unknown until the graph runs.
+        region_size: Integer, height and width of a window in cells.
+        places: `"windows"` (default) for every window; an integer from 2 for
+            a grid of so many windows per side, from border to border;
+            `"cells"` for the scores as they are.
+
+    Returns:
+        Tensor of the same shape, float32 (float64 for float64).
+
+    Raises:
+        ValueError: If `scores` does not have three axes, or `places` is not
+            as described.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_fgvc.ops import window_scores
+
+    window_scores(np.zeros((1, 2, 4)), 2)[0]
+    # three zeros in the second row, -32768 elsewhere
+    ```
+    """
+    check_places(places)
+    scores = at_least_float32(scores)
+    check_rank("scores", scores.shape, 3, "(batch, height, width)")
+    if places == "cells":
+        return scores
+    rows, columns = (
+        _is_place(length, region_size, places)
+        for length in ops.shape(scores)[1:]
+    )
+    allowed = ops.logical_and(ops.expand_dims(rows, 1), columns)
+    return ops.where(allowed, scores, ops.cast(NEVER, scores.dtype))
+
+
+def check_places(places) -> None:
+    """Raises unless `places` is what `window_scores` takes."""
+    is_grid = isinstance(places, numbers.Integral) and places > 1
+    if places not in ("windows", "cells") and not is_grid:
+        raise ValueError(
+            "`places` must be 'windows', 'cells' or the number of windows per "
+            "side of a grid, an integer from 2. "
+            f"Received: places={places!r}."
+        )
 
 
 def sample_locations(scores, num_samples, seed):
@@ -219,3 +285,14 @@ def _flatten(scores):
 def _row_and_column(index, width):
     """Positions (b, s) in a flattened map -> (b, s, 2)."""
     return ops.stack([index // width, index % width], axis=-1)
+
+
+def _is_place(length, region_size, places):
+    """Finds the cells of a side that stand for a window, `(length,)`."""
+    starts = ops.arange(length, dtype="int32") - region_size // 2
+    last = length - region_size
+    if places == "windows":
+        return ops.logical_and(starts >= 0, starts <= last)
+    steps = ops.arange(places, dtype="int32")
+    grid = (steps * last + (places - 1) // 2) // (places - 1)
+    return ops.any(ops.equal(ops.expand_dims(starts, 1), grid), axis=1)

@@ -171,6 +171,8 @@ CASES = {
         layers.GlimpseAttention,
         {
             "region_size": 3,
+            "places": 2,
+            "standardize": False,
             "num_samples": 4,
             "filters": 5,
             "kernel_size": 1,

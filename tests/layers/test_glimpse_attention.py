@@ -25,11 +25,19 @@ def convolve(maps, kernel, bias):
     return out
 
 
+def standardized(image):
+    """Channels without their means, cells of unit length on average."""
+    image = image - image.mean(axis=(0, 1))
+    squares = [(cell**2).sum() for cell in image.reshape(35, -1)]
+    return image / np.sqrt(np.mean(squares))
+
+
 def reference(features, earlier, weights):
     kernel, bias, last_kernel = weights
     scores = []
     for image, score in zip(features, earlier, strict=True):
         policy = np.exp(score) / np.exp(score).sum()
+        image = standardized(image)
         maps = np.concatenate([image, 35 * policy[..., None]], axis=-1)
         hidden = np.maximum(convolve(maps, kernel, bias), 0)
         scores.append(convolve(hidden, last_kernel, [0])[..., 0])
@@ -37,7 +45,7 @@ def reference(features, earlier, weights):
 
 
 def test_scores_are_two_convolutions_over_features_and_earlier_policy():
-    layer = GlimpseAttention(2, filters=4)
+    layer = GlimpseAttention(2, filters=4, places="cells")
     layer(FEATURES, [EARLIER])
     layer.set_weights([RNG.normal(size=w.shape) for w in layer.get_weights()])
     scores, _ = layer(FEATURES, [EARLIER])
@@ -47,6 +55,32 @@ def test_scores_are_two_convolutions_over_features_and_earlier_policy():
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_a_map_of_no_contrast_scores_all_places_alike():
+    """Away from the border, where the padding of zeros is no contrast."""
+    flat = np.full((2, 5, 7, 3), 4.0, "float32")
+    scores = to_numpy(GlimpseAttention(2, places="cells")(flat)[0])
+    np.testing.assert_array_equal(scores, 0)
+
+
+def test_standardized_scores_know_neither_scale_nor_offset():
+    layer = GlimpseAttention(2)
+    expected = to_numpy(layer(FEATURES)[0])
+    moved = 30 * (FEATURES + np.array([1.0, 20.0, 3.0], "float32"))
+    np.testing.assert_allclose(
+        to_numpy(layer(moved)[0]), expected, rtol=1e-4, atol=1e-4
+    )
+    raw = GlimpseAttention(2, standardize=False)
+    before, after = (to_numpy(raw(maps)[0]) for maps in (FEATURES, moved))
+    assert not np.allclose(before, after, atol=1e-2)
+
+
+def test_a_config_from_before_0_9_chooses_among_cells():
+    config = GlimpseAttention(2).get_config()
+    del config["places"], config["standardize"]
+    layer = GlimpseAttention.from_config(config)
+    assert (layer.places, layer.standardize) == ("cells", False)
 
 
 def test_the_highest_score_is_taken_outside_training():
@@ -70,7 +104,7 @@ def test_training_draws_from_the_policy():
         counts = np.zeros((5, 7))
         np.add.at(counts, tuple(locations[image].T), 1 / 4000)
         error = 5 * np.sqrt(policy[image] / 4000)
-        assert np.all(np.abs(counts - policy[image]) < error)
+        assert np.all(np.abs(counts - policy[image]) <= error)
 
 
 def test_two_calls_draw_different_locations():
@@ -123,6 +157,7 @@ def test_a_graph_leaves_the_number_of_locations_open():
         ({"region_size": 2, "num_samples": 0}, r"`num_samples`"),
         ({"region_size": 2, "filters": 0}, r"`filters`"),
         ({"region_size": 2, "kernel_size": 0}, r"`kernel_size`"),
+        ({"region_size": 2, "places": "all"}, r"`places` .*'all'"),
     ],
 )
 def test_errors(options, message):

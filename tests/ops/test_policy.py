@@ -12,6 +12,8 @@ from keras_fgvc.ops import (
     greedy_reward,
     log_probability,
     sample_locations,
+    window_boxes,
+    window_scores,
 )
 from tests.gradients import check_gradient, compiled, gradient
 from tests.tolerances import TOLERANCES
@@ -115,6 +117,67 @@ def test_a_generator_draws_anew_and_an_integer_the_same():
     assert np.any(first != second)
     first, second = (drawn_cells(SCORES, 101, 5) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def reference_places(height, width, size, places):
+    """The cells that keep their score, by the boxes of their windows."""
+    kept = []
+    for i, j in np.ndindex(height, width):
+        start = np.array([i, j]) - size // 2
+        last = np.array([height, width]) - size
+        if np.any(start < 0) or np.any(start > last):
+            continue
+        if places != "windows":
+            steps = np.arange(places) / (places - 1)
+            grids = [np.floor(steps * end + 0.5) for end in last]
+            if not all(s in grid for s, grid in zip(start, grids, strict=True)):
+                continue
+        kept.append((i, j))
+    return kept
+
+
+@pytest.mark.parametrize("places", ["windows", 2, 3, 4])
+@pytest.mark.parametrize(("height", "width", "size"), [(7, 11, 4), (5, 8, 5)])
+def test_one_cell_is_left_to_each_window(height, width, size, places):
+    scores = RNG.normal(size=(2, height, width)).astype("float32")
+    found = to_numpy(compiled(lambda x: window_scores(x, size, places))(scores))
+    kept = reference_places(height, width, size, places)
+    expected = np.full(scores.shape, -32768.0, "float32")
+    for i, j in kept:
+        expected[:, i, j] = scores[:, i, j]
+    np.testing.assert_array_equal(found, expected)
+    boxes = to_numpy(window_boxes(np.array([kept]), size, (height, width)))[0]
+    assert len({tuple(box) for box in boxes}) == len(boxes)
+    if places == "windows":
+        assert len(boxes) == (height - size + 1) * (width - size + 1)
+    else:  # from border to border
+        assert boxes.min() == 0
+        assert boxes.max() == 1
+
+
+@pytest.mark.parametrize("places", ["windows", 3])
+def test_a_flat_policy_draws_each_window_equally_often(places):
+    """By cells, 64 of 100 would be the four corners of 7 of 10 cells."""
+    count, size, draws = 10, 7, 20_000
+    scores = window_scores(np.zeros((1, count, count), "float32"), size, places)
+    locations = sample_locations(scores, draws, seed=1)
+    boxes = to_numpy(window_boxes(locations, size, (count, count)))[0]
+    _, counts = np.unique(boxes.round(4), axis=0, return_counts=True)
+    expected = {"windows": 16, 3: 9}[places]
+    assert len(counts) == expected
+    share = 1 / expected
+    error = np.sqrt(share * (1 - share) / draws)
+    assert np.all(np.abs(counts / draws - share) < STANDARD_ERRORS * error)
+
+
+def test_scores_of_cells_stay_as_they_are():
+    np.testing.assert_array_equal(window_scores(SCORES, 3, "cells"), SCORES)
+
+
+@pytest.mark.parametrize("places", ["all", 1, 2.0, None])
+def test_places_must_be_known(places):
+    with pytest.raises(ValueError, match=f"`places` must be .*{places!r}"):
+        window_scores(SCORES, 3, places)
 
 
 def test_best_location_is_the_maximum():

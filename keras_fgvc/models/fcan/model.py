@@ -31,7 +31,7 @@ from keras_fgvc._checks import check_choice, check_in_range, check_positive_int
 from keras_fgvc.layers import GlimpseAttention
 from keras_fgvc.models._classification import check_model_arguments
 from keras_fgvc.models.base import FineGrainedModel
-from keras_fgvc.models.fcan import graph, tasks
+from keras_fgvc.models.fcan import crop_judges, graph, tasks
 from keras_fgvc.models.fcan.phases import make_phases
 from keras_fgvc.models.fcan.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
@@ -77,13 +77,24 @@ class FCAN(FineGrainedModel):
             combination".
         condition: Whether a glimpse sees the score maps before it. Defaults
             to `True`, as the text has it; the figure shows none.
+        places: What a glimpse chooses among: `"windows"` (default), or an
+            integer for a grid of so many windows per side; see
+            `layers.GlimpseAttention`.
+        standardize: Whether a glimpse standardizes its map, which keeps the
+            policy open; see `layers.GlimpseAttention`. Defaults to `True`.
         num_samples: Regions drawn for each image and part in training (K).
-            Defaults to 16.
+            Defaults to 16. With `judge="crops"` also `None`: the expected
+            reward over all places, exactly.
         reward: `"greedy"` (default, eq. 4) or `"final"`: every step gets
             whether the last one names the class.
         judge: What tells the class in the localiser's training: `"part"`
-            (default), the region alone; `"all"`, also the regions before it
-            and the whole map. The paper's text can be read both ways.
+            (default), the region of the map alone; `"all"`, also the regions
+            before it and the whole map. The paper's text can be read both
+            ways. `"crops"`, ours: real crops of a grid of `places`, which go
+            through the network once and are cached.
+        folds: With `judge="crops"`, the number of judges that share the
+            training images: each image is judged by one that never saw it.
+            1 for a judge of the images it learns from. Defaults to 2.
         moving_baseline: Whether the mean reward of the past is taken off, for
             less variance. Defaults to `False`, the paper's.
         entropy_weight: Weight of the policy's entropy, which keeps it from
@@ -142,9 +153,12 @@ class FCAN(FineGrainedModel):
         part_sizes: tuple = (4, 8),
         regions: str = "attention",
         condition: bool = True,
-        num_samples: int = 16,
+        places="windows",
+        standardize: bool = True,
+        num_samples: int | None = 16,
         reward: str = "greedy",
         judge: str = "part",
+        folds: int = 2,
         moving_baseline: bool = False,
         entropy_weight: float = 0.0,
         classification_weight: float = 1.0,
@@ -166,6 +180,7 @@ class FCAN(FineGrainedModel):
         check_choice("regions", regions, REGIONS)
         check_choice("reward", reward, tasks.REWARDS)
         check_choice("judge", judge, tasks.JUDGES)
+        check_positive_int("folds", folds)
         check_in_range("entropy_weight", entropy_weight, 0.0, float("inf"))
         check_in_range(
             "classification_weight", classification_weight, 0.0, float("inf")
@@ -192,10 +207,15 @@ class FCAN(FineGrainedModel):
         )
         map_size = graph.map_size(features, image_size)
         graph.check_parts_fit(part_sizes, map_size)
+        places = crop_judges.places_per_side(
+            judge, places, part_sizes, map_size, num_samples
+        )
         glimpses = [
             GlimpseAttention(
                 size,
-                num_samples=num_samples,
+                places=places,
+                standardize=standardize,
+                num_samples=num_samples or 1,
                 seed=seed + t,
                 name=f"glimpse_{t}",
             )
@@ -244,6 +264,9 @@ class FCAN(FineGrainedModel):
         if "tap" in config or "classifier_tap" in config:
             old = [config.pop(n, 32) for n in ("tap", "classifier_tap")]
             config["taps"] = tuple(old)
+        if "stage" in config:  # of a file
+            config.setdefault("places", "cells")
+            config.setdefault("standardize", False)
         return config
 
     def loss_terms(self, labels, outputs, training):

@@ -4,7 +4,7 @@ import functools
 
 from keras_fgvc import backbones
 from keras_fgvc.data import PartImages
-from keras_fgvc.models.fcan import caches, tasks
+from keras_fgvc.models.fcan import caches, crop_judges, tasks
 from keras_fgvc.models.phases import Phase
 
 
@@ -33,6 +33,7 @@ def make_phases(model) -> tuple:
         localizer = Phase(
             "localizer",
             trains=glimpses,
+            focus=glimpses,
             minimises=tasks.policy_weights(model),
             begin=functools.partial(
                 backbones.copy_weights, whole, model.features
@@ -61,6 +62,9 @@ def _whole_images(model, stage, data, *, folder, load_size):
 def _feature_maps(model, stage, data, *, folder, load_size):
     """The policy on maps that are computed once."""
     del stage
+    if model.judge == "crops":
+        judged = caches.judged_maps(model, data, folder, load_size)
+        return crop_judges.CropTask(model), judged
     maps = caches.feature_maps(model, data, folder, load_size)
     return tasks.GlimpseTask(model), maps
 

@@ -33,7 +33,7 @@ RECIPES = (
                 learning_rate=0.01,
                 optimizer="rmsprop",
                 batch_size=512,
-                monitor="val_reward",
+                monitor="val_reward_lead",
             ),
             Stage(
                 "parts",
@@ -69,7 +69,7 @@ RECIPES = (
                 optimizer="adam",
                 batch_size=64,
                 schedule="cosine",
-                monitor="val_reward",
+                monitor="val_reward_lead",
             ),
             Stage(
                 "parts",
@@ -80,6 +80,12 @@ RECIPES = (
                 augmentation=FLIP,
             ),
         ),
-        arguments={"crop_size": 224, "part_sizes": (4, 7)},
+        arguments={
+            "crop_size": 224,
+            "part_sizes": (4, 7),  # of 14 cells
+            "judge": "crops",
+            "places": 4,
+            "num_samples": None,
+        },
     ),
 )

@@ -7,6 +7,7 @@
 import zlib
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_fgvc import losses
@@ -23,7 +24,7 @@ from keras_fgvc.ops import (
 )
 
 REWARDS = ("greedy", "final")
-JUDGES = ("part", "all")
+JUDGES = ("part", "all", "crops")
 # Of the moving mean of the rewards; a hundred steps to forget.
 BASELINE_RATE = 0.01
 
@@ -77,69 +78,92 @@ class GlimpseTask(FineGrainedModel, keep_arguments=False):
 
     Outputs:
         `"scores"` `(b, h, w, parts)`; `"locations"` `(b, parts, samples, 2)`;
-        `"judgements"` `(b, parts, samples, classes)`, logits;
+        `"judgements"` `(b, parts, samples, classes)`, logits; `"of_middle"`
+        `(b, parts, 1, classes)`, of the region in the middle of the map;
         `"probabilities"` `(b, classes)` of the last part, averaged over
         samples. One sample, the best, outside training.
     """
 
     def __init__(self, model):
-        channels = model.features.output.shape[-1]
-        maps = keras.Input((*model.map_size, channels), name="maps")
+        maps = maps_input(model)
         scores, locations = graph.glimpse_at(
             model.glimpses, maps, model.condition
         )
-        judgements = _judge(maps, locations, model)
-        last = ops.softmax(judgements[-1], axis=-1)
+        # The middle is judged like one more sample, which no policy drew.
+        seen = [
+            _with_middle(x, g, model)
+            for x, g in zip(locations, model.glimpses, strict=True)
+        ]
+        judgements = ops.stack(_judge(maps, seen, model), axis=1)
+        last = ops.softmax(judgements[:, -1, :-1], axis=-1)
         outputs = {
             "scores": ops.stack(scores, axis=-1),
             "locations": ops.stack(locations, axis=1),
-            "judgements": ops.stack(judgements, axis=1),
+            "judgements": judgements[:, :, :-1],
+            "of_middle": judgements[:, :, -1:],
             "probabilities": ops.mean(last, axis=1),
         }
         super().__init__(
             maps, outputs, num_classes=model.num_classes, name="glimpse_task"
         )
         self.greedy = model.reward == "greedy"
-        self.baseline = None
-        if model.moving_baseline:
-            self.baseline = MovingMean(
-                len(model.glimpses), dtype="float32", name="baseline"
-            )
+        self.baseline = make_baseline(model)
         self.loss_weights = policy_weights(model)
 
     def loss_terms(self, labels, outputs, training):
-        losses_of, correct = _verdicts(labels, outputs["judgements"])
-        if self.greedy:
-            rewards = greedy_reward(losses_of, correct)  # (b, t, s)
-        else:
-            rewards = final_reward(correct)
-        policy, entropy, advantages = [], [], rewards
+        losses_of, rewards = self._rewards(labels, outputs["judgements"])
+        _, of_middle = self._rewards(labels, outputs["of_middle"])
+        advantages = rewards
         if self.baseline is not None:
             advantages = rewards - self.baseline(rewards, training=training)
-        for t in range(rewards.shape[1]):
-            scores = outputs["scores"][..., t]
-            chosen = log_probability(scores, outputs["locations"][:, t])
-            policy.append(losses.reinforce(advantages[:, t], chosen))
-            entropy.append(_entropy(scores))
-        steps = len(policy)
+        reward = ops.mean(rewards, axis=(1, 2))
         return {
-            "policy": sum(policy) / steps,
+            "policy": policy_loss(advantages, outputs),
             "cross_entropy": ops.mean(losses_of, axis=(1, 2)),
-            "reward": ops.mean(rewards, axis=(1, 2)),
-            "entropy": sum(entropy) / steps,
+            "reward": reward,
+            "reward_lead": reward - ops.mean(of_middle, axis=(1, 2)),
+            "entropy": mean_entropy(outputs["scores"]),
         }
+
+    def _rewards(self, labels, judgements):
+        """Losses and rewards, both `(b, t, s)`."""
+        losses_of, correct = verdicts(labels, judgements)
+        if self.greedy:
+            return losses_of, greedy_reward(losses_of, correct)
+        return losses_of, final_reward(correct)
+
+
+def policy_loss(rewards, outputs):
+    """Equation 6 of rewards `(b, t, s)`, averaged over the steps, `(b,)`."""
+    steps = range(rewards.shape[1])
+    terms = [
+        losses.reinforce(
+            rewards[:, t],
+            log_probability(
+                outputs["scores"][..., t], outputs["locations"][:, t]
+            ),
+        )
+        for t in steps
+    ]
+    return sum(terms) / len(steps)
 
 
 def policy_weights(model):
     """Returns the weights of the localiser's loss terms (eq. 1)."""
-    weights = {
+    return {
         "policy": 1.0,
         "cross_entropy": model.classification_weight,
         "reward": 0.0,  # shown, not trained
+        "reward_lead": 0.0,
+        "entropy": 0.0 - model.entropy_weight,
     }
-    if model.entropy_weight:
-        weights["entropy"] = -model.entropy_weight
-    return weights
+
+
+def make_baseline(model):
+    """Returns the moving mean of the rewards, None where none is taken off."""
+    if not model.moving_baseline:
+        return None
+    return MovingMean(len(model.glimpses), dtype="float32", name="baseline")
 
 
 class MovingMean(keras.layers.Layer):
@@ -165,6 +189,12 @@ class MovingMean(keras.layers.Layer):
         return before
 
 
+def maps_input(model):
+    """Returns the symbolic feature maps that the glimpses see."""
+    channels = model.features.output.shape[-1]
+    return keras.Input((*model.map_size, channels), name="maps")
+
+
 def map_extractor(model):
     """Images of any size to what `GlimpseTask` sees."""
     image = keras.Input((None, None, 3), dtype="float32")
@@ -175,8 +205,7 @@ def map_extractor(model):
 
 def region_finder(model):
     """Feature maps to the best region of each part, `(b, parts, 4)`."""
-    channels = model.features.output.shape[-1]
-    maps = keras.Input((*model.map_size, channels))
+    maps = maps_input(model)
     boxes, _ = graph.find_regions(maps, model.glimpses, model.condition)
     return ReplicatedModel(maps, boxes)
 
@@ -201,28 +230,37 @@ def _judge(maps, locations, model):
         seen = windows if model.judge == "all" else windows[-1:]
         logits = 0.0
         for number, window in enumerate(seen):
-            logits = logits + _judge_layer(model, t, number)(window)
+            logits = logits + judge_layer(model, t, number)(window)
         if model.judge == "all":
             pooled = ops.mean(maps, axis=(1, 2))
-            whole = _judge_layer(model, t, "whole")(pooled)
+            whole = judge_layer(model, t, "whole")(pooled)
             logits = logits + ops.expand_dims(whole, 1)
         judgements.append(logits)
     return judgements
 
 
-def _judge_layer(model, part, seen):
+def _with_middle(locations, glimpse, model):
+    """Locations `(b, s, 2)` and, behind them, the middle of the map."""
+    size = glimpse.region_size
+    middle = [(n - size) // 2 + size // 2 for n in model.map_size]
+    middle = ops.zeros_like(locations[:, :1]) + np.array(middle, "int32")
+    return ops.concatenate([locations, middle], axis=1)
+
+
+def judge_layer(model, part, seen, folds=1):
+    """Returns a judge of a part, or several side by side, one per fold."""
     name = f"judge_{part}_{seen}"
     # By its name, not by what was drawn before: a resumed run begins alike.
     seed = zlib.crc32(f"{name} {model.seed}".encode())
     return keras.layers.Dense(
-        model.num_classes,
+        folds * model.num_classes,
         kernel_initializer=keras.initializers.GlorotUniform(seed),
         dtype="float32",
         name=name,
     )
 
 
-def _verdicts(labels, judgements):
+def verdicts(labels, judgements):
     """Loss and correctness of each judgement, both `(b, t, s)`."""
     truth = ops.one_hot(labels, judgements.shape[-1])
     truth = ops.reshape(truth, (-1, 1, 1, judgements.shape[-1]))
@@ -232,8 +270,8 @@ def _verdicts(labels, judgements):
     return -of_truth, of_truth >= highest
 
 
-def _entropy(scores):
-    """Computes the entropy of each image's policy, `(b,)`, in nats."""
-    policy = spatial_softmax(ops.expand_dims(scores, -1))
+def mean_entropy(scores):
+    """Entropy of each image's policies, `(b,)`, in nats, their mean."""
+    policy = spatial_softmax(scores)
     surprise = -ops.log(ops.maximum(policy, 1e-30))
-    return ops.sum(policy * surprise, axis=(1, 2, 3))
+    return ops.mean(ops.sum(policy * surprise, axis=(1, 2)), axis=-1)

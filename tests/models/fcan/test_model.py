@@ -73,6 +73,7 @@ def test_regions_lie_around_the_highest_score():
     for image in range(BATCH):
         for part, size in enumerate(PARTS):
             scores = outputs["score_maps"][image, ..., part]
+            assert np.count_nonzero(scores) == (6 - size) ** 2  # windows
             cell = np.unravel_index(scores.argmax(), scores.shape)
             start = np.clip(np.array(cell) - size // 2, 0, 5 - size) / 5
             np.testing.assert_allclose(
@@ -240,18 +241,31 @@ def test_head_variables_are_all_but_the_backbones():
 def test_save_and_load_under_safe_mode(tmp_path):
     images, labels = tiny.images_and_labels()
     keras.backend.clear_session()  # fixed layer names
-    model = make(judge="all", reward="final", entropy_weight=0.5)
+    model = make(
+        judge="crops", places=3, num_samples=None, folds=5, entropy_weight=0.5
+    )
     model.compile("adam", metrics=["accuracy"])
     model.fit(images, labels, verbose=0)
     expected = model.predict(images, verbose=0)
     model.save(tmp_path / "fcan.keras")
     loaded = keras.saving.load_model(tmp_path / "fcan.keras", safe_mode=True)
     assert loaded.get_config().keys() == model.get_config().keys()
-    assert (loaded.judge, loaded.reward) == ("all", "final")
+    assert (loaded.judge, loaded.places, loaded.folds) == ("crops", 3, 5)
+    assert loaded.num_samples is None
     for name, value in loaded.predict(images, verbose=0).items():
         np.testing.assert_allclose(value, expected[name], atol=1e-6)
     # Loading must not take the layers of one copy for those of another.
     assert len({id(w) for w in loaded.weights}) == len(model.weights)
+
+
+def test_a_config_from_before_0_9_chooses_among_cells():
+    """Such files know nothing of windows, nor of standardized maps."""
+    config = make().get_config()
+    del config["places"], config["standardize"], config["folds"]
+    loaded = FCAN.from_config(config)
+    assert (loaded.places, loaded.standardize) == ("cells", False)
+    assert all(g.places == "cells" for g in loaded.glimpses)
+    assert not any(g.standardize for g in loaded.glimpses)
 
 
 def test_mixed_precision():
