@@ -36,6 +36,7 @@ RECIPES = (
                 augmentation=CROP_AND_FLIP,
             ),
         ),
+        arguments={"kernel_offset": 0.0},
     ),
     # The code of Hu and Qi; its brightness is added, ours multiplies.
     Recipe(
@@ -62,6 +63,7 @@ RECIPES = (
         ),
         arguments={
             "augment": "crop_drop",
+            "maps_norm": "batch",
             "num_maps": 32,
             "normalize_centers": True,
         },

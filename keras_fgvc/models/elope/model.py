@@ -57,7 +57,7 @@ class ELoPE(FineGrainedModel):
     - `classifier`: backbone and head on whole images;
     - `localizer`: it alone, from a copy of the classifier's first stage, to
       the classifier's mean feature map (smooth L1);
-    - `crops`: the classifier on the frozen localiser's crops;
+    - `crops`: the classifier on the frozen localiser's (or fixed) crops;
     - `weighted`: the same with the pooling's rank weights released (eq. 4).
 
     Args:
@@ -75,7 +75,11 @@ class ELoPE(FineGrainedModel):
             2; 0 leaves the plain cross-entropy.
         mean_rate, between_weight, margin, renormalize: See
             `ClassMeanEmbeddingLoss`.
-        localize: Whether the model has a localiser. Defaults to `True`.
+        localize: Whether images are cropped. Defaults to `True`.
+        box: What is cropped: `"learned"` (default), the box of a localiser;
+            for controls `"center"`, 0.7 of each side in the middle of every
+            image, or `(y_min, x_min, y_max, x_max)` from 0 to 1. A fixed box
+            has no localiser, no stage `localizer` and no `"heatmap"`.
         threshold: Share of the heat map's range (tau) from which a cell
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
@@ -132,6 +136,7 @@ class ELoPE(FineGrainedModel):
         margin: float = 0.75,
         renormalize: bool = False,
         localize: bool = True,
+        box="learned",
         threshold: float = 0.3,
         min_size: float = 10.0,
         tap=32,
@@ -148,6 +153,7 @@ class ELoPE(FineGrainedModel):
         check_positive_int("embedding_dim", embedding_dim)
         check_choice("pooling", pooling, ("k_max", "average"))
         check_in_range("embedding_weight", embedding_weight, 0.0, float("inf"))
+        box = elope_graph.check_box(box, localize)
 
         # ---- graph ----
         features = backbones.build(
@@ -162,12 +168,12 @@ class ELoPE(FineGrainedModel):
         )
         check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
-        localizer = (
-            elope_graph.make_localizer(features, threshold, min_size)
+        cropper = (
+            elope_graph.make_cropper(features, box, threshold, min_size)
             if localize
             else None
         )
-        outputs = elope_graph.localize(localizer, image)
+        outputs = elope_graph.crop_boxes(cropper, image)
         square = elope_graph.square(image, outputs.get("boxes"), image_size)
         feature_map = features(square)
         outputs.update(
@@ -179,11 +185,11 @@ class ELoPE(FineGrainedModel):
             image,
             outputs,
             num_classes=num_classes,
-            output_meanings=elope_graph.meanings(localize),
+            output_meanings=elope_graph.meanings(outputs),
             **kwargs,
         )
         self.features = features
-        self.localizer = localizer
+        self.localizer = cropper if "heatmap" in outputs else None
 
         self.embedding_loss = ClassMeanEmbeddingLoss(
             num_classes,
@@ -229,7 +235,7 @@ class ELoPE(FineGrainedModel):
         if self.localizer is None:
             raise ValueError(
                 "`set_threshold` needs a localiser. Received: a model made "
-                "with localize=False."
+                f"with localize={self.localize}, box={self.box!r}."
             )
         self.threshold = value
         self.localizer.threshold = value

@@ -4,7 +4,12 @@ import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_fgvc.models import ELoPE
-from keras_fgvc.ops import box_area, heatmap_to_box, minmax_normalize
+from keras_fgvc.ops import (
+    box_area,
+    crop_and_resize,
+    heatmap_to_box,
+    minmax_normalize,
+)
 from tests import tiny
 
 only_tensorflow = pytest.mark.skipif(
@@ -255,5 +260,63 @@ def test_parameter_count_with_resnet50():
     ],
 )
 def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ("center", (0.15, 0.15, 0.85, 0.85)),
+        (np.array([0.1, 0.2, 0.5, 0.9]), (0.1, 0.2, 0.5, 0.9)),
+    ],
+)
+def test_a_fixed_box_is_cropped_and_has_no_localiser(box, expected, tmp_path):
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(box=box)
+    assert model.stages == ("classifier", "crops", "weighted")
+    whole = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(whole["boxes"][:, 0], [[0, 0, 1, 1]] * 6)
+    history, moved = train(model, "crops")
+    assert np.all(np.isfinite(history["loss"]))
+    assert moved
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found["boxes"][:, 0], [expected] * 6)
+    assert "heatmap" not in found
+    crops = crop_and_resize(
+        images, np.float32([expected] * 6), (tiny.SIZE,) * 2
+    )
+    plain = make(localize=False)
+    for layer in plain.layers:
+        if layer.weights:
+            plain.get_layer(layer.name).set_weights(
+                model.get_layer(layer.name).get_weights()
+            )
+    np.testing.assert_allclose(
+        plain.predict(to_numpy(crops), verbose=0)["logits"],
+        found["logits"],
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    model.save(tmp_path / "fixed.keras")
+    loaded = keras.saving.load_model(tmp_path / "fixed.keras")
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0)["boxes"], found["boxes"]
+    )
+    with pytest.raises(ValueError, match="needs a localiser"):
+        model.set_threshold(0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"box": "middle"}, "`box` must be 'learned', 'center' or"),
+        ({"box": (0.5, 0.0, 0.5, 1.0)}, "`box` must be"),
+        ({"box": (0.0, 0.0, 1.0)}, "`box` must be"),
+        ({"box": None}, "`box` must be"),
+        ({"box": "center", "localize": False}, "`box` is of models that crop"),
+    ],
+)
+def test_bad_boxes(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
