@@ -19,12 +19,10 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 MIDDLE = (0.15, 0.15, 0.85, 0.85)
 
 
-def make_localizer(features, threshold, min_size):
+def make_localizer(features, **options):
     # None: the module makes small convolutions of its own.
     stem = backbones.clone_early_layers(features, STEM_TAP)
-    localizer = LocalizationModule(
-        threshold=threshold, min_size=min_size, stem=stem, name="localizer"
-    )
+    localizer = LocalizationModule(stem=stem, name="localizer", **options)
     if stem is None:
         return localizer
     try:
@@ -75,10 +73,10 @@ class FixedBox(keras.layers.Layer):
         return (input_shape[0], 1, 4)
 
 
-def make_cropper(features, box, threshold, min_size):
+def make_cropper(features, box, **options):
     """The layer that says what is cropped: a localiser, or a fixed box."""
     if box == "learned":
-        return make_localizer(features, threshold, min_size)
+        return make_localizer(features, **options)
     box = MIDDLE if box == "center" else box
     return FixedBox(box, dtype="float32", name="fixed_box")
 

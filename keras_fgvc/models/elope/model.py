@@ -83,6 +83,9 @@ class ELoPE(FineGrainedModel):
         threshold: Share of the heat map's range (tau) from which a cell
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
+        mass: Share of the heat map's sum along each side that the box holds,
+            in place of `threshold`, see `LocalizationModule`. Defaults to
+            None, the paper's threshold.
         min_size: Smallest side of a box, see `LocalizationModule`. Defaults
             to 10 pixels.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
@@ -138,6 +141,7 @@ class ELoPE(FineGrainedModel):
         localize: bool = True,
         box="learned",
         threshold: float = 0.3,
+        mass: float | None = None,
         min_size: float = 10.0,
         tap=32,
         weights: str | None = "imagenet",
@@ -169,7 +173,13 @@ class ELoPE(FineGrainedModel):
         check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
         cropper = (
-            elope_graph.make_cropper(features, box, threshold, min_size)
+            elope_graph.make_cropper(
+                features,
+                box,
+                threshold=threshold,
+                mass=mass,
+                min_size=min_size,
+            )
             if localize
             else None
         )
@@ -232,10 +242,11 @@ class ELoPE(FineGrainedModel):
             ValueError: If `value` is outside 0..1 or there is no localiser.
         """
         check_in_range("value", value, 0.0, 1.0)
-        if self.localizer is None:
+        if self.localizer is None or self.mass is not None:
             raise ValueError(
-                "`set_threshold` needs a localiser. Received: a model made "
-                f"with localize={self.localize}, box={self.box!r}."
+                "`set_threshold` needs a localiser that has a threshold. "
+                f"Received: a model made with localize={self.localize}, "
+                f"box={self.box!r}, mass={self.mass}."
             )
         self.threshold = value
         self.localizer.threshold = value

@@ -52,7 +52,7 @@ def make_phases(model) -> tuple:
 
 def _cropper(model):
     """The layer whose boxes are cropped, None where there is none."""
-    if model.box == "learned":
+    if model.localizer is not None or not model.localize:
         return model.localizer
     return model.get_layer("fixed_box")
 

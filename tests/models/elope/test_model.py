@@ -180,6 +180,23 @@ def test_set_threshold_moves_the_boxes_and_is_saved(tmp_path):
     )
 
 
+def test_boxes_by_mass(tmp_path):
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(mass=0.8)
+    model.localizer.enable()
+    outputs = model.predict(images, verbose=0)
+    heatmap = minmax_normalize(outputs["heatmap"])
+    np.testing.assert_allclose(
+        outputs["boxes"][:, 0],
+        to_numpy(heatmap_to_box(heatmap, mass=0.8)),
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match="has a threshold"):
+        model.set_threshold(0.5)
+    model.save(tmp_path / "mass.keras")
+    assert keras.saving.load_model(tmp_path / "mass.keras").mass == 0.8
+
+
 def test_set_threshold_names_what_is_wrong():
     with pytest.raises(ValueError, match="`value` must be between 0"):
         make().set_threshold(1.5)
