@@ -42,6 +42,9 @@ from keras_fgvc.models.elope.phases import make_phases
 from keras_fgvc.models.elope.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
+# Far above any use; the width would be searched for without an end.
+MOST_LOCALIZER_WEIGHTS = 10**8
+
 
 @register_method("elope", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -88,6 +91,10 @@ class ELoPE(FineGrainedModel):
             None, the paper's threshold.
         min_size: Smallest side of a box, see `LocalizationModule`. Defaults
             to 10 pixels.
+        localizer_weights: Weights that the localiser has at least, before its
+            head: behind a thinner first stage than the paper's ResNet-50 has
+            come two convolutions. Defaults to 220,000, the paper's; 0 leaves
+            every first stage alone.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
@@ -143,6 +150,7 @@ class ELoPE(FineGrainedModel):
         threshold: float = 0.3,
         mass: float | None = None,
         min_size: float = 10.0,
+        localizer_weights: int = 220_000,
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
@@ -157,6 +165,9 @@ class ELoPE(FineGrainedModel):
         check_positive_int("embedding_dim", embedding_dim)
         check_choice("pooling", pooling, ("k_max", "average"))
         check_in_range("embedding_weight", embedding_weight, 0.0, float("inf"))
+        check_in_range(
+            "localizer_weights", localizer_weights, 0, MOST_LOCALIZER_WEIGHTS
+        )
         box = elope_graph.check_box(box, localize)
 
         # ---- graph ----
@@ -176,6 +187,7 @@ class ELoPE(FineGrainedModel):
             elope_graph.make_cropper(
                 features,
                 box,
+                least_weights=localizer_weights,
                 threshold=threshold,
                 mass=mass,
                 min_size=min_size,
@@ -213,8 +225,8 @@ class ELoPE(FineGrainedModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Files from before 0.9 have no `min_size`: a share that never acts."""
-        config = {"min_size": 10 / 448, **config}
+        """Older files: a `min_size` that never acts, the first stage alone."""
+        config = {"min_size": 10 / 448, "localizer_weights": 0, **config}
         return super().from_config(config, custom_objects)
 
     def phases(self):

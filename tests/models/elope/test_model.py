@@ -11,11 +11,13 @@ from keras_fgvc.ops import (
     minmax_normalize,
 )
 from tests import tiny
+from tests.gradients import _jax, _tensorflow, _torch
 
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="slow, and the same on every backend",
 )
+TAKE = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 STAGES = ("classifier", "localizer", "crops", "weighted")
 
 
@@ -98,6 +100,7 @@ def test_localizer_starts_as_the_classifiers_first_stage():
     train(model, "classifier")
     stem = model.localizer.stem
     names = [layer.name for layer in stem.layers if layer.weights]
+    names = [name for name in names if not name.startswith("localizer_conv")]
     assert names
 
     def equal():
@@ -253,6 +256,38 @@ def test_mixed_precision_is_finite(policy):
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.all(np.isfinite(history["loss"]))
+
+
+def seen_by_a_cell(localizer):
+    """Rows of the localiser's small image that a cell in the middle sees."""
+    size = localizer.working_size[0]
+
+    def cell(images):
+        return localizer.head(localizer.features(images))[:, 7, 7, 0]
+
+    take = TAKE[keras.backend.backend()]
+    images = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3))
+    (found,) = take(cell, [images.astype("float32")], lambda fn: fn)
+    rows = np.flatnonzero(np.abs(found).sum(axis=(0, 2, 3)))
+    return rows.max() + 1 - rows.min()
+
+
+@only_tensorflow
+def test_a_thin_first_stage_gets_the_weights_and_the_view_of_the_papers():
+    plain = ELoPE(
+        "mobilenet_v2", 3, image_size=64, weights=None, localizer_weights=0
+    )
+    deep = ELoPE("mobilenet_v2", 3, image_size=64, weights=None)
+    counts = [m.localizer.stem.count_params() for m in (plain, deep)]
+    assert counts[0] < 25_000 < 220_000 <= counts[1] < 260_000
+    assert seen_by_a_cell(plain.localizer) == 27
+    assert seen_by_a_cell(deep.localizer) == 43
+
+
+def test_older_files_have_the_first_stage_alone():
+    config = make(localizer_weights=0).get_config()
+    del config["localizer_weights"]
+    assert ELoPE.from_config(config).localizer_weights == 0
 
 
 @only_tensorflow
