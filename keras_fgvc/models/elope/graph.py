@@ -173,7 +173,13 @@ def classify(feature_map, num_classes, pooling, k, embedding_dim):
         momentum=0.9, synchronized=must_synchronize(), name="embedding_norm"
     )(embedding)
     hidden = keras.layers.PReLU(name="embedding_activation")(hidden)
-    logits = keras.layers.Dense(num_classes, name="logits")(hidden)
+    logits = keras.layers.Dense(
+        num_classes,
+        # A classifier that says much before it has learnt anything sends the
+        # backbone after random directions.
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        name="logits",
+    )(hidden)
     return {
         "probabilities": keras.layers.Softmax(
             dtype="float32", name="probabilities"

@@ -122,7 +122,7 @@ def heatmap_to_box(heatmap, threshold=None, min_size=0.0, *, mass=None):
 
 
 def _central(profile, mass, min_size):
-    """Where the central share of (b, cells) begins and ends, if too short."""
+    """Start and end of the central share of (b, cells), and if too short."""
     total = ops.sum(profile, axis=1, keepdims=True)
     shares = profile / ops.where(total > 0, total, 1.0)
     end = _quantile(shares, (1 + mass) / 2)

@@ -1,8 +1,11 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
+from keras_fgvc import recipes
 from keras_fgvc.models import ELoPE
 from keras_fgvc.ops import (
     box_area,
@@ -10,6 +13,7 @@ from keras_fgvc.ops import (
     heatmap_to_box,
     minmax_normalize,
 )
+from keras_fgvc.training.optimizers import make_optimizer
 from tests import tiny
 from tests.gradients import _jax, _tensorflow, _torch
 
@@ -93,6 +97,34 @@ def test_loss_is_equation_1():
         history["cross_entropy"][0] + 3.0 * history["embedding"][0],
         rtol=1e-4,
     )
+
+
+def test_a_new_classifier_says_little():
+    """Large weights would pull the backbone after random directions."""
+    layer = make(localize=False, embedding_dim=512).get_layer("logits")
+    assert 0.005 < to_numpy(layer.kernel).std() < 0.02
+
+
+@only_tensorflow
+@pytest.mark.slow
+def test_the_short_recipe_trains_a_new_head_at_a_low_rate():
+    """Eight colours, 100 steps at 5e-5: with one rate for all 25 % right."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 8).astype("int32")
+    images = rng.integers(0, 256, (8, 1, 1, 3))[labels]
+    images = images + rng.normal(0, 20, (64, tiny.SIZE, tiny.SIZE, 3))
+    model = ELoPE(
+        tiny.backbone(), 8, image_size=tiny.SIZE, tap=8, localize=False
+    )
+    stage = recipes.get("elope-short").stages[0]
+    stage = dataclasses.replace(stage, epochs=25, learning_rate=5e-5)
+    model.begin_stage(stage.name)
+    model.compile(make_optimizer(stage, 4, model), metrics=["accuracy"])
+    images = images.clip(0, 255).astype("float32")
+    model.fit(images, labels, batch_size=16, epochs=25, verbose=0)
+    found = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert found["accuracy"] > 0.6
 
 
 def test_localizer_starts_as_the_classifiers_first_stage():
