@@ -6,8 +6,10 @@
 Cluttered digits of 40 x 40 pixels, 8 distractors in training, a network of
 five convolutions and two fully connected layers (section 4.1 of the paper).
 Every row is trained on the same images for the same epochs, from --seeds, and
-tested with 4 to 64 distractors. Run it again after an interruption: finished
-rows are read, not trained. Several processes may share the work by --rows.
+tested with 4 to 64 distractors. "spatial transformer" is the row of Figure 4e;
+--recipe=painless-digits-paper takes the paper's 200 epochs. Run it again after
+an interruption: finished rows are read, not trained. Several processes may
+share the work by --rows.
 """
 
 import json
@@ -17,13 +19,14 @@ import keras
 import numpy as np
 from absl import app, flags
 
-from keras_fgvc import data, evaluation, models, recipes, training
+from keras_fgvc import data, evaluation, layers, models, recipes, training
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "Where results go.", required=True)
 flags.DEFINE_enum(
     "strategy", "none", training.STRATEGIES, "See training.make_strategy."
 )
+flags.DEFINE_string("recipe", "painless-digits", "See recipes.available().")
 flags.DEFINE_integer("epochs", None, "Of each row; default the recipe's.", 1)
 flags.DEFINE_string("mnist", None, "mnist.npz; default scikit-learn's digits.")
 flags.DEFINE_integer("num_train", 20_000, "Training images.")
@@ -36,8 +39,10 @@ TRAINING_CLUTTER = 8
 # From the last layer backwards, as attention depth grows.
 PLACES = ("conv5", "conv4", "pool3", "pool2")
 FULL = {"taps": PLACES, "num_heads": 4}
+SPATIAL_TRANSFORMER = "spatial transformer"
 ROWS = {
     "no attention": None,
+    SPATIAL_TRANSFORMER: None,
     "AD 1 AW 1": {"taps": PLACES[:1], "num_heads": 1},
     "AD 2 AW 1": {"taps": PLACES[:2], "num_heads": 1},
     "AD 4 AW 1": {"taps": PLACES, "num_heads": 1},
@@ -56,10 +61,27 @@ BEST = "AD 4 AW 4"
 WIDEST = 3  # points below the median that the picture shows
 
 
-def backbone():
+def look_closer(image):
+    """Jaderberg et al. (2015), scale and place alone: a box, cut out again."""
+    x = image
+    for filters in (20, 20):
+        x = keras.layers.MaxPooling2D()(x)
+        x = keras.layers.Conv2D(filters, 5, activation="relu")(x)
+    x = keras.layers.Dense(50, "relu", name="whole")(keras.layers.Flatten()(x))
+    moved = keras.layers.Dense(4, kernel_initializer="zeros", name="move")(x)
+    # The whole image at first.
+    box = keras.layers.Rescaling(1.0, offset=[0.0, 0.0, 1.0, 1.0])(moved)
+    box = keras.layers.Reshape((1, 4))(box)
+    crop = layers.PartCrop(CANVAS)([image, box])
+    return keras.layers.Reshape((CANVAS, CANVAS, 3))(crop)
+
+
+def backbone(closer=False):
     """Five convolutions, three poolings, one fully connected layer."""
     image = keras.Input((CANVAS, CANVAS, 3))
     x = keras.layers.Rescaling(1 / 255)(image)
+    if closer:
+        x = look_closer(x)
     for number, filters in enumerate((16, 32, 32, 64, 64), start=1):
         x = keras.layers.BatchNormalization()(x)
         x = keras.layers.Conv2D(
@@ -73,19 +95,21 @@ def backbone():
     return keras.Model(image, x)
 
 
-def make_model(arguments):
-    shared = {"tap": "dense", "batch_norm": "train"}
+def make_model(row):
+    shared, arguments = {"tap": "dense", "batch_norm": "train"}, ROWS[row]
     if arguments is None:
-        return models.Baseline(backbone(), 10, **shared)
+        network = backbone(closer=row == SPATIAL_TRANSFORMER)
+        return models.Baseline(network, 10, **shared)
     return models.PainlessAttention(backbone(), 10, **shared, **arguments)
 
 
 def make_recipe(row):
-    recipe = recipes.get("painless-digits")
+    recipe = recipes.get(FLAGS.recipe)
     if ROWS[row] is None:
         recipe = recipe.replace(method="Baseline")
-    epochs = FLAGS.epochs or recipe.stages[0].epochs
-    return recipe.with_epochs(classifier=epochs)
+    if FLAGS.epochs:
+        recipe = recipe.with_epochs(classifier=FLAGS.epochs)
+    return recipe
 
 
 def digits(distractors, num_train, num_test):
@@ -105,7 +129,7 @@ def train(row, seed, images, tests, folder, strategy):
     keras.backend.clear_session()  # layers keep their names
     keras.utils.set_random_seed(seed)
     with strategy.scope():
-        model = make_model(ROWS[row])
+        model = make_model(row)
     training.fit(model, make_recipe(row), images, folder, seed=seed, verbose=2)
     if not training.is_chief(strategy):
         return None
@@ -192,7 +216,7 @@ def draw_rows(axes, found):
 
 
 def draw_curves(axes, found):
-    for name in ("no attention", BEST):
+    for name in ("no attention", SPATIAL_TRANSFORMER, BEST):
         if name in found:
             runs = found[name]
             axes.errorbar(

@@ -22,7 +22,8 @@ def test_recipe_fits_its_method(name):
     method = registry.get_method(recipe.method)
     places = PLACES[recipe.method]
     model = method(tiny.backbone(), 3, **places, **recipe.arguments)
-    assert tuple(stage.name for stage in recipe.stages) == model.stages
+    names = dict.fromkeys(stage.name for stage in recipe.stages)
+    assert tuple(names) == model.stages
     for key, value in recipe.arguments.items():
         assert getattr(model, key) == value
 
@@ -43,9 +44,10 @@ def test_elope_paper_holds_table_2_and_section_6():
 def test_replace_merges_arguments_and_leaves_the_original():
     recipe = recipes.get("elope-official")
     changed = recipe.replace(batch_size=3, arguments={"k": 2})
-    assert changed.arguments == {"renormalize": True, "k": 2}
+    shared = {"batch_norm": "train", "renormalize": True}
+    assert changed.arguments == {**shared, "k": 2}
     assert changed.batch_size == 3
-    assert recipe.arguments == {"renormalize": True}
+    assert recipe.arguments == shared
 
 
 def test_with_epochs():
@@ -101,6 +103,29 @@ def test_painless_paper_holds_section_4_2():
     assert augmentation.random_crop == ((224 / 256) ** 2,) * 2
     assert augmentation.horizontal_flip
     assert not augmentation.changes_colours
+
+
+def test_painless_digits_paper_holds_section_4_1():
+    first, second = recipes.get("painless-digits-paper").stages
+    assert (first.name, second.name) == ("classifier", "classifier")
+    assert (first.epochs, first.epochs + second.epochs) == (60, 200)
+    rates = (first.learning_rate, second.learning_rate)
+    assert rates == (0.1, 0.01)
+    assert (first.optimizer, first.schedule) == ("sgd", "constant")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "elope-paper",
+        "elope-official",
+        "painless-paper",
+        "coarse2fine-paper",
+        "wsdan-official",
+    ],
+)
+def test_recipes_of_papers_train_batch_normalisation(name):
+    assert recipes.get(name).arguments["batch_norm"] == "train"
 
 
 def test_coarse2fine_paper_holds_the_setup():

@@ -31,6 +31,10 @@ class LocalizationModule(keras.layers.Layer):
         threshold: Value (tau) of the normalised heat map from which a cell
             belongs to the object, 0 to 1. Defaults to 0.3 (the paper's for
             birds; 0.2 for cars and aircraft).
+        mass: Share of the heat map's sum that the box's rows hold, and its
+            columns, in place of `threshold`; see `ops.heatmap_to_box`.
+            Defaults to None, the paper's threshold. On photographs of birds
+            0.9 found more objects than any threshold.
         min_size: Side below which a box is taken for a failure and replaced
             by the whole image: above 1 in pixels of the image that comes in,
             up to 1 a share of its height and width. Defaults to 10 pixels, as
@@ -78,6 +82,7 @@ class LocalizationModule(keras.layers.Layer):
         output_size=(14, 14),
         *,
         threshold: float = 0.3,
+        mass: float | None = None,
         min_size: float = 10.0,
         stem: keras.Model | None = None,
         enabled: bool = False,
@@ -88,6 +93,7 @@ class LocalizationModule(keras.layers.Layer):
         min_size = as_number("min_size", min_size, 0.0, float("inf"))
         self.output_size = as_size("output_size", output_size)
         self.threshold = threshold
+        self.mass = None if mass is None else as_number("mass", mass, 0.0, 1.0)
         self.min_size = min_size
         self.stem = stem
         self.enabled = enabled
@@ -157,7 +163,8 @@ class LocalizationModule(keras.layers.Layer):
     def _boxes(self, heatmap, image_size):
         normalized = minmax_normalize(ops.stop_gradient(heatmap))
         share = self.min_size if self.min_size <= 1 else 0.0
-        boxes = heatmap_to_box(normalized, self.threshold, share)
+        threshold = self.threshold if self.mass is None else None
+        boxes = heatmap_to_box(normalized, threshold, share, mass=self.mass)
         used = ops.convert_to_tensor(self.switch) > 0.5
         if self.min_size > 1:
             image_size = ops.stack([ops.cast(x, "float32") for x in image_size])
@@ -188,6 +195,7 @@ class LocalizationModule(keras.layers.Layer):
             **super().get_config(),
             "output_size": self.output_size,
             "threshold": self.threshold,
+            "mass": self.mass,
             "min_size": self.min_size,
             "stem": keras.saving.serialize_keras_object(self.stem),
             "enabled": self.enabled,

@@ -7,7 +7,7 @@ raw pixels; nothing loops over the batch.
 import keras
 from keras import ops
 
-from keras_fgvc._replicas import SeedGenerator
+from keras_fgvc._replicas import SeedGenerator, must_synchronize
 from keras_fgvc.ops import (
     attention_drop,
     crop_and_resize,
@@ -34,33 +34,63 @@ INFERENCE_CROP_PADDING = 0.05
 
 @keras.saving.register_keras_serializable(package="keras_fgvc")
 class AttentionMaps(keras.layers.Layer):
-    """A 1x1 convolution without bias, and ReLU.
+    """A 1x1 convolution without bias, a normalisation of each map, and ReLU.
 
-    With `standardize` each map has mean 0 and variance 1 over its places
-    before the ReLU. `hold=True` keeps the gradient of a call from the kernel,
-    not from the features.
+    `offset / sqrt(channels)` is added to every initial weight: features behind
+    a ReLU are positive, so each map then starts where the features are strong.
+    `norm="standardize"` gives each map mean 0 and variance 1 over its places,
+    `"batch"` normalises it over the batch, in each look by itself. `hold=True`
+    keeps the gradient of a call from the kernel, not from the features.
     """
 
-    def __init__(self, num_maps, orthogonal, standardize, **kwargs):
+    def __init__(
+        self,
+        num_maps,
+        orthogonal=True,
+        norm="standardize",
+        *,
+        offset=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.num_maps = num_maps
         self.orthogonal = orthogonal
-        self.standardize = standardize
+        self.norm = norm
+        self.offset = offset
+        self.batch_norms = [
+            keras.layers.BatchNormalization(
+                momentum=0.9,
+                synchronized=must_synchronize(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in ("norm", "second_norm")
+            if norm == "batch"
+        ]
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
             shape=(1, 1, input_shape[-1], self.num_maps),
-            initializer="orthogonal" if self.orthogonal else "glorot_uniform",
+            initializer=self._initial_kernel,
             name="kernel",
         )
+        for layer in self.batch_norms:
+            layer.build((*input_shape[:-1], self.num_maps))
 
-    def call(self, features, hold=False):
+    def _initial_kernel(self, shape, dtype):
+        name = "orthogonal" if self.orthogonal else "glorot_uniform"
+        start = keras.initializers.get(name)(shape, dtype=dtype)
+        return start + self.offset / shape[2] ** 0.5
+
+    def call(self, features, hold=False, second=False, training=False):
         kernel = ops.convert_to_tensor(self.kernel)
         if hold:
             kernel = ops.stop_gradient(kernel)
         scores = ops.conv(features, kernel, data_format="channels_last")
-        if self.standardize:
+        if self.norm == "standardize":
             scores = _standardized(scores)
+        elif self.norm == "batch":
+            scores = self.batch_norms[second](scores, training=training)
         return ops.relu(scores)
 
     def compute_output_shape(self, input_shape):
@@ -71,8 +101,14 @@ class AttentionMaps(keras.layers.Layer):
             **super().get_config(),
             "num_maps": self.num_maps,
             "orthogonal": self.orthogonal,
-            "standardize": self.standardize,
+            "norm": self.norm,
+            "offset": self.offset,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """Files from before 0.9 say `standardize`, which is one `norm`."""
+        return cls(**with_norm(config, "standardize", "norm"))
 
 
 class MapChoice(keras.layers.Layer):
@@ -206,6 +242,14 @@ class HeadFusion(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
+
+
+def with_norm(config, old, new):
+    """Replaces whether maps are standardised by how they are normalised."""
+    config = dict(config)
+    if old in config and new not in config:
+        config[new] = "standardize" if config.pop(old) else "none"
+    return config
 
 
 def _standardized(scores):

@@ -45,7 +45,7 @@ class Look:
         """
         features = self.second_features if second else self.features
         feature_map = features(images)
-        attention = self.maps(feature_map, hold=hold)
+        attention = self.maps(feature_map, hold=hold, second=second)
         parts = self.pool([feature_map, attention])
         return attention, parts, head(self.scale(self.flatten(parts)))
 

@@ -41,11 +41,13 @@ from keras_fgvc.models._classification import (
 )
 from keras_fgvc.models.base import FineGrainedModel
 from keras_fgvc.models.coarse2fine import graph
+from keras_fgvc.models.coarse2fine.attention_views import with_norm
 from keras_fgvc.models.coarse2fine.phases import make_phases
 from keras_fgvc.models.coarse2fine.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
 PREDICTIONS = ("both", "coarse", "fine")
+MAP_NORMS = ("standardize", "batch", "none")
 
 
 @register_method("coarse2fine", recipes=RECIPES)
@@ -77,9 +79,14 @@ class Coarse2Fine(FineGrainedModel):
         num_maps: Number of attention maps (M). Defaults to 8.
         orthogonal: Whether the attention weights start orthogonal, the
             paper's table 8. Defaults to `True`.
-        standardize_maps: Whether each map has mean 0 and variance 1 over the
-            image before its ReLU. Defaults to `True`: without it a map whose
-            scores are all negative is dead for good. The paper is silent.
+        kernel_offset: Added to every initial attention weight, over the square
+            root of the number of channels. Defaults to 0.1: features behind a
+            ReLU are positive, and purely orthogonal kernels (0, the paper's)
+            light half of the maps up on the background at first.
+        maps_norm: Of each map before its ReLU: `"standardize"` (default, mean
+            0 and variance 1 over the image), `"batch"` (batch normalisation,
+            WS-DAN's code) or `"none"`: a map whose scores are all negative is
+            then dead for good. The paper is silent.
         pooling: `"average"` (default) or `"max"`, of the parts.
         scale: Factor of the normalised part features. Default 100, WS-DAN's.
         augment: `"highlight"` (default) or `"crop_drop"`.
@@ -134,7 +141,8 @@ class Coarse2Fine(FineGrainedModel):
         image_size: int = 448,
         num_maps: int = 8,
         orthogonal: bool = True,
-        standardize_maps: bool = True,
+        kernel_offset: float = 0.1,
+        maps_norm: str = "standardize",
         pooling: str = "average",
         scale: float = 100.0,
         augment: str = "highlight",
@@ -158,6 +166,8 @@ class Coarse2Fine(FineGrainedModel):
         check_positive_int("num_maps", num_maps)
         check_choice("augment", augment, ("highlight", "crop_drop"))
         check_choice("predict_with", predict_with, PREDICTIONS)
+        check_choice("maps_norm", maps_norm, MAP_NORMS)
+        check_in_range("kernel_offset", kernel_offset, 0.0, float("inf"))
         check_in_range("scale", scale, 0.0, float("inf"))
         check_in_range("center_weight", center_weight, 0.0, float("inf"))
 
@@ -181,7 +191,8 @@ class Coarse2Fine(FineGrainedModel):
             batch_norm,
             num_maps=num_maps,
             orthogonal=orthogonal,
-            standardize=standardize_maps,
+            norm=maps_norm,
+            offset=kernel_offset,
         )
         coarse_head = graph.head(num_classes, "coarse_logits")
         attention, parts, coarse = look(square, coarse_head)
@@ -217,6 +228,11 @@ class Coarse2Fine(FineGrainedModel):
             name="center_loss",
         )
         self.center_loss.build(parts.shape)
+
+    @classmethod
+    def _with_new_names(cls, config):
+        """Files from before 0.9 say `standardize_maps`, which is one norm."""
+        return with_norm(config, "standardize_maps", "maps_norm")
 
     def phases(self):
         """See `FineGrainedModel.phases`."""

@@ -9,7 +9,8 @@ CROP_AND_FLIP = crop_and_flip(448, 512)
 
 RECIPES = (
     # "Setup" and "Pre-training of the deconvolutional network". The learning
-    # rates, the image size and the augmentation are not given: the parent's.
+    # rates, the image size, the augmentation and whether batch normalisation
+    # trains are not given: the parent's.
     Recipe(
         name="coarse2fine-paper",
         method="Coarse2Fine",
@@ -36,6 +37,7 @@ RECIPES = (
                 augmentation=CROP_AND_FLIP,
             ),
         ),
+        arguments={"batch_norm": "train", "kernel_offset": 0.0},
     ),
     # The code of Hu and Qi; its brightness is added, ours multiplies.
     Recipe(
@@ -62,6 +64,8 @@ RECIPES = (
         ),
         arguments={
             "augment": "crop_drop",
+            "batch_norm": "train",
+            "maps_norm": "batch",
             "num_maps": 32,
             "normalize_centers": True,
         },

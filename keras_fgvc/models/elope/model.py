@@ -42,6 +42,9 @@ from keras_fgvc.models.elope.phases import make_phases
 from keras_fgvc.models.elope.recipes import RECIPES
 from keras_fgvc.models.registry import register_method
 
+# Far above any use; the width would be searched for without an end.
+MOST_LOCALIZER_WEIGHTS = 10**8
+
 
 @register_method("elope", recipes=RECIPES)
 @keras.saving.register_keras_serializable(package="keras_fgvc")
@@ -57,7 +60,7 @@ class ELoPE(FineGrainedModel):
     - `classifier`: backbone and head on whole images;
     - `localizer`: it alone, from a copy of the classifier's first stage, to
       the classifier's mean feature map (smooth L1);
-    - `crops`: the classifier on the frozen localiser's crops;
+    - `crops`: the classifier on the frozen localiser's (or fixed) crops;
     - `weighted`: the same with the pooling's rank weights released (eq. 4).
 
     Args:
@@ -75,12 +78,23 @@ class ELoPE(FineGrainedModel):
             2; 0 leaves the plain cross-entropy.
         mean_rate, between_weight, margin, renormalize: See
             `ClassMeanEmbeddingLoss`.
-        localize: Whether the model has a localiser. Defaults to `True`.
+        localize: Whether images are cropped. Defaults to `True`.
+        box: What is cropped: `"learned"` (default), the box of a localiser;
+            for controls `"center"`, 0.7 of each side in the middle of every
+            image, or `(y_min, x_min, y_max, x_max)` from 0 to 1. A fixed box
+            has no localiser, no stage `localizer` and no `"heatmap"`.
         threshold: Share of the heat map's range (tau) from which a cell
             belongs to the object. Defaults to 0.3; the paper has 0.2 for
             cars and aircraft.
+        mass: Share of the heat map's sum along each side that the box holds,
+            in place of `threshold`, see `LocalizationModule`. Defaults to
+            None, the paper's threshold.
         min_size: Smallest side of a box, see `LocalizationModule`. Defaults
             to 10 pixels.
+        localizer_weights: Weights that the localiser has at least, before its
+            head: behind a thinner first stage than the paper's ResNet-50 has
+            come two convolutions. Defaults to 220,000, the paper's; 0 leaves
+            every first stage alone.
         tap: Stride or layer name of the pooled feature map. Defaults to 32.
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
@@ -132,8 +146,11 @@ class ELoPE(FineGrainedModel):
         margin: float = 0.75,
         renormalize: bool = False,
         localize: bool = True,
+        box="learned",
         threshold: float = 0.3,
+        mass: float | None = None,
         min_size: float = 10.0,
+        localizer_weights: int = 220_000,
         tap=32,
         weights: str | None = "imagenet",
         batch_norm: str = "frozen",
@@ -148,6 +165,10 @@ class ELoPE(FineGrainedModel):
         check_positive_int("embedding_dim", embedding_dim)
         check_choice("pooling", pooling, ("k_max", "average"))
         check_in_range("embedding_weight", embedding_weight, 0.0, float("inf"))
+        check_in_range(
+            "localizer_weights", localizer_weights, 0, MOST_LOCALIZER_WEIGHTS
+        )
+        box = elope_graph.check_box(box, localize)
 
         # ---- graph ----
         features = backbones.build(
@@ -162,12 +183,19 @@ class ELoPE(FineGrainedModel):
         )
         check_takes(features, image_size, "image_size")
         image = keras.Input((None, None, 3), name="image", dtype="float32")
-        localizer = (
-            elope_graph.make_localizer(features, threshold, min_size)
+        cropper = (
+            elope_graph.make_cropper(
+                features,
+                box,
+                least_weights=localizer_weights,
+                threshold=threshold,
+                mass=mass,
+                min_size=min_size,
+            )
             if localize
             else None
         )
-        outputs = elope_graph.localize(localizer, image)
+        outputs = elope_graph.crop_boxes(cropper, image)
         square = elope_graph.square(image, outputs.get("boxes"), image_size)
         feature_map = features(square)
         outputs.update(
@@ -179,11 +207,11 @@ class ELoPE(FineGrainedModel):
             image,
             outputs,
             num_classes=num_classes,
-            output_meanings=elope_graph.meanings(localize),
+            output_meanings=elope_graph.meanings(outputs),
             **kwargs,
         )
         self.features = features
-        self.localizer = localizer
+        self.localizer = cropper if "heatmap" in outputs else None
 
         self.embedding_loss = ClassMeanEmbeddingLoss(
             num_classes,
@@ -197,8 +225,8 @@ class ELoPE(FineGrainedModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Files from before 0.9 have no `min_size`: a share that never acts."""
-        config = {"min_size": 10 / 448, **config}
+        """Older files: a `min_size` that never acts, the first stage alone."""
+        config = {"min_size": 10 / 448, "localizer_weights": 0, **config}
         return super().from_config(config, custom_objects)
 
     def phases(self):
@@ -226,10 +254,11 @@ class ELoPE(FineGrainedModel):
             ValueError: If `value` is outside 0..1 or there is no localiser.
         """
         check_in_range("value", value, 0.0, 1.0)
-        if self.localizer is None:
+        if self.localizer is None or self.mass is not None:
             raise ValueError(
-                "`set_threshold` needs a localiser. Received: a model made "
-                "with localize=False."
+                "`set_threshold` needs a localiser that has a threshold. "
+                f"Received: a model made with localize={self.localize}, "
+                f"box={self.box!r}, mass={self.mass}."
             )
         self.threshold = value
         self.localizer.threshold = value

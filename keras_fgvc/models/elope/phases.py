@@ -8,18 +8,18 @@ from keras_fgvc.models.phases import CLASSIFIER, Phase, layers_but
 
 def make_phases(model) -> tuple:
     """Returns the phases that an `ELoPE` has by its arguments."""
-    localizer = model.localizer
+    localizer, cropper = model.localizer, _cropper(model)
     pooling = model.get_layer("pooling")
     classify = {"cross_entropy": 1.0, "embedding": model.embedding_weight}
     classify = {term: weight for term, weight in classify.items() if weight}
-    classifier = layers_but(model, localizer, pooling)
-    use_crops = _switch(localizer, True)
+    classifier = layers_but(model, cropper, pooling)
+    use_crops = _switch(cropper, True)
     phases = [
         Phase(
             CLASSIFIER,
             trains=classifier,
             minimises=classify,
-            begin=_switch(localizer, False),
+            begin=_switch(cropper, False),
         )
     ]
     if localizer is not None:
@@ -31,6 +31,7 @@ def make_phases(model) -> tuple:
                 begin=functools.partial(_copy_stem, model),
             )
         )
+    if cropper is not None:
         phases.append(
             Phase(
                 "crops", trains=classifier, minimises=classify, begin=use_crops
@@ -49,11 +50,18 @@ def make_phases(model) -> tuple:
     return tuple(phases)
 
 
-def _switch(localizer, value):
-    """Function that turns the localiser's boxes on or off, if there is one."""
-    if localizer is None:
+def _cropper(model):
+    """The layer whose boxes are cropped, None where there is none."""
+    if model.localizer is not None or not model.localize:
+        return model.localizer
+    return model.get_layer("fixed_box")
+
+
+def _switch(cropper, value):
+    """Function that turns the boxes on or off, if there are any."""
+    if cropper is None:
         return None
-    return functools.partial(localizer.enable, value)
+    return functools.partial(cropper.enable, value)
 
 
 def _copy_stem(model):

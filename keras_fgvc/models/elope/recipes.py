@@ -19,11 +19,15 @@ def _stages(epochs, steps, rates, **shared):
     )
     turned = dataclasses.replace(photo, rotation=30)
     focus_rate = shared.pop("focus_rate", 1.0)
+    classifier = {
+        "augmentation": photo,
+        "head_rate": shared.pop("head_rate", 1),
+    }
     details = {
-        "classifier": {"augmentation": photo},
+        "classifier": classifier,
         "localizer": {"augmentation": turned, "monitor": "val_heatmap"},
-        "crops": {"augmentation": photo},
-        "weighted": {"augmentation": photo, "focus_rate": focus_rate},
+        "crops": classifier,
+        "weighted": {**classifier, "focus_rate": focus_rate},
     }
     rows = zip(details, epochs, steps, rates, strict=True)
     return tuple(
@@ -38,6 +42,8 @@ def _stages(epochs, steps, rates, **shared):
     )
 
 
+# The paper does not say so: Torch7 normalises by the batch in training.
+TRAIN_NORMS = {"batch_norm": "train"}
 RECIPES = (
     # Section 6 and Table 2; the localiser's schedule is the official one.
     Recipe(
@@ -53,6 +59,7 @@ RECIPES = (
             weight_decay=1e-3,
             schedule="step",
         ),
+        arguments=TRAIN_NORMS,
     ),
     # What rwth-i6/fgvc does otherwise: means go back to the unit sphere, the
     # weighted fine-tune is longer and starts faster. Not done as there: its
@@ -72,7 +79,7 @@ RECIPES = (
             weight_decay=1e-3,
             schedule="step",
         ),
-        arguments={"renormalize": True},
+        arguments={**TRAIN_NORMS, "renormalize": True},
     ),
     # Ours: some thousand photographs on a small machine in minutes. Adam,
     # because SGD needs its rate tuned anew for every backbone at this length.
@@ -85,9 +92,12 @@ RECIPES = (
         stages=_stages(
             epochs=(8, 12, 8, 2),
             steps=(1, 1, 1, 1),
-            rates=(2e-4, 1e-3, 1e-4, 2e-5),
+            rates=(1e-4, 1e-3, 5e-5, 2e-5),
             optimizer="adam",
             schedule="cosine",
+            # With one rate for all the new head lags behind: 100 steps at
+            # 5e-5 end at 18 % of held-out birds, with this at 63 %.
+            head_rate=10.0,
             # Adam moves a weight by at most the sum of the rates of its
             # steps: at 2e-5 the rank weights would stay at one.
             focus_rate=100.0,

@@ -35,40 +35,90 @@ def reference_box(enlarged_map, threshold, padding):
     return np.clip(box + padding * np.array([-1, -1, 1, 1]), 0, 1)
 
 
-@pytest.mark.parametrize("standardize", [True, False])
-def test_attention_maps_are_a_product_with_each_channel(standardize):
+def scores_by_hand(features, kernel):
+    """The product of each cell's features with each map's weights."""
+    found = np.zeros((*features.shape[:3], kernel.shape[1]))
+    for place in np.ndindex(found.shape):
+        found[place] = features[place[:3]] @ kernel[:, place[3]]
+    return found
+
+
+@pytest.mark.parametrize("norm", ["standardize", "batch", "none"])
+def test_attention_maps_are_a_product_with_each_channel(norm):
     features = RNG.normal(size=(2, 3, 5, 7)).astype("float32")
-    layer = views.AttentionMaps(4, True, standardize)
-    found = to_numpy(layer(features))
+    layer = views.AttentionMaps(4, True, norm)
+    found = to_numpy(layer(features, training=True))
     kernel = to_numpy(layer.kernel)[0, 0]
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
-    for image in range(2):
-        for number in range(4):
-            scores = np.zeros((3, 5))
-            for y in range(3):
-                for x in range(5):
-                    scores[y, x] = features[image, y, x] @ kernel[:, number]
-            if standardize:
-                scores = (scores - scores.mean()) / scores.std()
-            expected = np.maximum(scores, 0)
-            np.testing.assert_allclose(
-                found[image, ..., number], expected, rtol=1e-3, atol=1e-4
-            )
+    scores = scores_by_hand(features, kernel)
+    if norm != "none":
+        axes = (1, 2) if norm == "standardize" else (0, 1, 2)
+        scores = scores - scores.mean(axes, keepdims=True)
+        scores = scores / np.sqrt(scores.var(axes, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found, np.maximum(scores, 0), atol=2e-3)
+
+
+def test_batch_norm_keeps_statistics_of_each_look():
+    features = RNG.normal(2, 1, (2, 3, 5, 7)).astype("float32")
+    layer = views.AttentionMaps(4, norm="batch")
+    layer(features, training=True)
+    first, second = (to_numpy(n.moving_mean) for n in layer.batch_norms)
+    assert np.all(first != 0)
+    np.testing.assert_array_equal(second, 0)
+    layer(features, second=True, training=True)
+    np.testing.assert_allclose(
+        to_numpy(layer.batch_norms[1].moving_mean), first, rtol=1e-5
+    )
+
+
+def test_an_offset_is_added_to_orthonormal_kernels():
+    layer = views.AttentionMaps(4, offset=0.1)
+    layer.build((None, 3, 5, 25))
+    kernel = to_numpy(layer.kernel)[0, 0] - 0.1 / 5
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-5)
+
+
+def test_with_an_offset_maps_start_where_positive_features_are_strong():
+    """As behind a ReLU: on the object more channels are active."""
+    channels = 1600
+    features = RNG.exponential(1, (20, 6, 6, channels)).astype("float32")
+    features *= RNG.uniform(size=features.shape) < 0.1
+    features[:, 2:4, 2:4] *= 3
+    shares = []
+    for offset in (0.0, 0.1):
+        keras.utils.set_random_seed(0)
+        layer = views.AttentionMaps(16, offset=offset)
+        maps = to_numpy(layer(features)).reshape(20, 36, 16)
+        rows, columns = np.divmod(maps.argmax(1), 6)
+        on = (rows // 2 == 1) & (columns // 2 == 1)
+        shares.append(on.mean())
+    assert shares[0] < 0.7 < 0.9 < shares[1], shares
 
 
 def test_a_standardized_map_cannot_die():
     """Scores that are all negative light up where they are least so."""
     features = -RNG.uniform(1, 2, (2, 3, 5, 1)).astype("float32")
-    for standardize, alive in ((True, True), (False, False)):
-        layer = views.AttentionMaps(1, True, standardize)
+    for norm, alive in (("standardize", True), ("none", False)):
+        layer = views.AttentionMaps(1, True, norm)
         layer.build(features.shape)
         layer.kernel.assign(np.ones((1, 1, 1, 1)))
         assert bool(to_numpy(layer(features)).max() > 0) == alive
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(True, "standardize"), (False, "none")]
+)
+def test_older_configs_say_whether_maps_are_standardized(old, new):
+    config = views.AttentionMaps(4).get_config()
+    for name in ("norm", "offset"):
+        del config[name]
+    layer = views.AttentionMaps.from_config({**config, "standardize": old})
+    assert (layer.norm, layer.offset) == (new, 0.0)
+
+
 def test_a_flat_map_stays_flat():
     features = np.full((1, 3, 5, 7), 1.7, "float32")
-    found = to_numpy(views.AttentionMaps(2, True, True)(features))
+    found = to_numpy(views.AttentionMaps(2)(features))
     np.testing.assert_allclose(found, 0, atol=1e-2)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from keras_fgvc import backbones
+from keras_fgvc import backbones, recipes
 from keras_fgvc.models import Coarse2Fine
 from keras_fgvc.ops import box_area, updated_centers
 from tests import tiny
@@ -286,13 +286,54 @@ def test_extra_weights_are_the_papers_6144():
 def test_orthogonal_start_and_without():
     def products(orthogonal):
         kernel = to_numpy(
-            make(orthogonal=orthogonal).get_layer("attention_maps").kernel.value
+            make(orthogonal=orthogonal, kernel_offset=0.0)
+            .get_layer("attention_maps")
+            .kernel.value
         )
         kernel = kernel.reshape(CHANNELS, MAPS)
         return kernel.T @ kernel
 
     np.testing.assert_allclose(products(True), np.eye(MAPS), atol=1e-5)
     assert np.max(np.abs(products(False) - np.eye(MAPS))) > 0.1
+
+
+def test_maps_start_with_an_offset_that_the_papers_recipe_leaves_out():
+    kernel = to_numpy(make().get_layer("attention_maps").kernel.value)
+    kernel = kernel.reshape(CHANNELS, MAPS) - 0.1 / CHANNELS**0.5
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(MAPS), atol=1e-5)
+    paper = recipes.get("coarse2fine-paper").arguments
+    assert paper["kernel_offset"] == 0.0
+    assert recipes.get("wsdan-official").arguments["maps_norm"] == "batch"
+
+
+@pytest.mark.parametrize("augment", VIEWS)
+def test_batch_normalised_maps_train_and_are_saved(augment, tmp_path):
+    images, _ = tiny.images_and_labels()
+    model = make(augment=augment, maps_norm="batch")
+    model.begin_stage("classifier")
+    history, moved = train(model)
+    assert np.all(np.isfinite(history["loss"]))
+    for name in ("norm", "second_norm"):
+        for weight in ("gamma", "moving_mean"):
+            assert f"attention_maps/{name}/{weight}" in moved
+    expected = model.predict(images, verbose=0)
+    model.save(tmp_path / "batch.keras")
+    loaded = keras.saving.load_model(tmp_path / "batch.keras")
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0)["attention"],
+        expected["attention"],
+        rtol=1e-5,
+    )
+
+
+def test_older_files_say_whether_maps_are_standardized():
+    for old, norm in ((True, "standardize"), (False, "none")):
+        config = make(maps_norm="none").get_config()
+        del config["maps_norm"], config["kernel_offset"]
+        model = Coarse2Fine.from_config({**config, "standardize_maps": old})
+        assert model.maps_norm == norm
+    with pytest.warns(FutureWarning, match="standardize_maps"):
+        assert make(standardize_maps=False).maps_norm == "none"
 
 
 def test_upsampler_stage_trains_it_alone():
@@ -370,6 +411,8 @@ def test_mixed_precision(augment):
         ({"num_maps": 0}, "`num_maps` must be at least 1"),
         ({"center_weight": -1.0}, "`center_weight` must be between"),
         ({"pooling": "sum"}, "`pooling` must be one of"),
+        ({"maps_norm": "layer"}, "`maps_norm` must be one of 'standardize'"),
+        ({"kernel_offset": -0.1}, "`kernel_offset` must be between"),
     ],
 )
 def test_errors(options, message):

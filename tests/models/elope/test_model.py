@@ -1,16 +1,27 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
+from keras_fgvc import recipes
 from keras_fgvc.models import ELoPE
-from keras_fgvc.ops import box_area, heatmap_to_box, minmax_normalize
+from keras_fgvc.ops import (
+    box_area,
+    crop_and_resize,
+    heatmap_to_box,
+    minmax_normalize,
+)
+from keras_fgvc.training.optimizers import make_optimizer
 from tests import tiny
+from tests.gradients import _jax, _tensorflow, _torch
 
 only_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="slow, and the same on every backend",
 )
+TAKE = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 STAGES = ("classifier", "localizer", "crops", "weighted")
 
 
@@ -88,11 +99,40 @@ def test_loss_is_equation_1():
     )
 
 
+def test_a_new_classifier_says_little():
+    """Large weights would pull the backbone after random directions."""
+    layer = make(localize=False, embedding_dim=512).get_layer("logits")
+    assert 0.005 < to_numpy(layer.kernel).std() < 0.02
+
+
+@only_tensorflow
+@pytest.mark.slow
+def test_the_short_recipe_trains_a_new_head_at_a_low_rate():
+    """Eight colours, 100 steps at 5e-5: with one rate for all 25 % right."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), 8).astype("int32")
+    images = rng.integers(0, 256, (8, 1, 1, 3))[labels]
+    images = images + rng.normal(0, 20, (64, tiny.SIZE, tiny.SIZE, 3))
+    model = ELoPE(
+        tiny.backbone(), 8, image_size=tiny.SIZE, tap=8, localize=False
+    )
+    stage = recipes.get("elope-short").stages[0]
+    stage = dataclasses.replace(stage, epochs=25, learning_rate=5e-5)
+    model.begin_stage(stage.name)
+    model.compile(make_optimizer(stage, 4, model), metrics=["accuracy"])
+    images = images.clip(0, 255).astype("float32")
+    model.fit(images, labels, batch_size=16, epochs=25, verbose=0)
+    found = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert found["accuracy"] > 0.6
+
+
 def test_localizer_starts_as_the_classifiers_first_stage():
     model = make()
     train(model, "classifier")
     stem = model.localizer.stem
     names = [layer.name for layer in stem.layers if layer.weights]
+    names = [name for name in names if not name.startswith("localizer_conv")]
     assert names
 
     def equal():
@@ -175,6 +215,23 @@ def test_set_threshold_moves_the_boxes_and_is_saved(tmp_path):
     )
 
 
+def test_boxes_by_mass(tmp_path):
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(mass=0.8)
+    model.localizer.enable()
+    outputs = model.predict(images, verbose=0)
+    heatmap = minmax_normalize(outputs["heatmap"])
+    np.testing.assert_allclose(
+        outputs["boxes"][:, 0],
+        to_numpy(heatmap_to_box(heatmap, mass=0.8)),
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match="has a threshold"):
+        model.set_threshold(0.5)
+    model.save(tmp_path / "mass.keras")
+    assert keras.saving.load_model(tmp_path / "mass.keras").mass == 0.8
+
+
 def test_set_threshold_names_what_is_wrong():
     with pytest.raises(ValueError, match="`value` must be between 0"):
         make().set_threshold(1.5)
@@ -233,6 +290,38 @@ def test_mixed_precision_is_finite(policy):
     assert np.all(np.isfinite(history["loss"]))
 
 
+def seen_by_a_cell(localizer):
+    """Rows of the localiser's small image that a cell in the middle sees."""
+    size = localizer.working_size[0]
+
+    def cell(images):
+        return localizer.head(localizer.features(images))[:, 7, 7, 0]
+
+    take = TAKE[keras.backend.backend()]
+    images = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3))
+    (found,) = take(cell, [images.astype("float32")], lambda fn: fn)
+    rows = np.flatnonzero(np.abs(found).sum(axis=(0, 2, 3)))
+    return rows.max() + 1 - rows.min()
+
+
+@only_tensorflow
+def test_a_thin_first_stage_gets_the_weights_and_the_view_of_the_papers():
+    plain = ELoPE(
+        "mobilenet_v2", 3, image_size=64, weights=None, localizer_weights=0
+    )
+    deep = ELoPE("mobilenet_v2", 3, image_size=64, weights=None)
+    counts = [m.localizer.stem.count_params() for m in (plain, deep)]
+    assert counts[0] < 25_000 < 220_000 <= counts[1] < 260_000
+    assert seen_by_a_cell(plain.localizer) == 27
+    assert seen_by_a_cell(deep.localizer) == 43
+
+
+def test_older_files_have_the_first_stage_alone():
+    config = make(localizer_weights=0).get_config()
+    del config["localizer_weights"]
+    assert ELoPE.from_config(config).localizer_weights == 0
+
+
 @only_tensorflow
 def test_parameter_count_with_resnet50():
     """The paper's Table 3: 24 M for the plain network, 25 M with ELoPE."""
@@ -255,5 +344,63 @@ def test_parameter_count_with_resnet50():
     ],
 )
 def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ("center", (0.15, 0.15, 0.85, 0.85)),
+        (np.array([0.1, 0.2, 0.5, 0.9]), (0.1, 0.2, 0.5, 0.9)),
+    ],
+)
+def test_a_fixed_box_is_cropped_and_has_no_localiser(box, expected, tmp_path):
+    images, _ = tiny.images_and_labels(size=41)
+    model = make(box=box)
+    assert model.stages == ("classifier", "crops", "weighted")
+    whole = model.predict(images, verbose=0)
+    np.testing.assert_array_equal(whole["boxes"][:, 0], [[0, 0, 1, 1]] * 6)
+    history, moved = train(model, "crops")
+    assert np.all(np.isfinite(history["loss"]))
+    assert moved
+    found = model.predict(images, verbose=0)
+    np.testing.assert_allclose(found["boxes"][:, 0], [expected] * 6)
+    assert "heatmap" not in found
+    crops = crop_and_resize(
+        images, np.float32([expected] * 6), (tiny.SIZE,) * 2
+    )
+    plain = make(localize=False)
+    for layer in plain.layers:
+        if layer.weights:
+            plain.get_layer(layer.name).set_weights(
+                model.get_layer(layer.name).get_weights()
+            )
+    np.testing.assert_allclose(
+        plain.predict(to_numpy(crops), verbose=0)["logits"],
+        found["logits"],
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    model.save(tmp_path / "fixed.keras")
+    loaded = keras.saving.load_model(tmp_path / "fixed.keras")
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0)["boxes"], found["boxes"]
+    )
+    with pytest.raises(ValueError, match="needs a localiser"):
+        model.set_threshold(0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"box": "middle"}, "`box` must be 'learned', 'center' or"),
+        ({"box": (0.5, 0.0, 0.5, 1.0)}, "`box` must be"),
+        ({"box": (0.0, 0.0, 1.0)}, "`box` must be"),
+        ({"box": None}, "`box` must be"),
+        ({"box": "center", "localize": False}, "`box` is of models that crop"),
+    ],
+)
+def test_bad_boxes(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)

@@ -165,3 +165,62 @@ def test_wrong_arguments():
         heatmap_to_box(heatmap[..., None], 0.5)
     with pytest.raises(ValueError, match="`heatmap` must have 3 axes"):
         minmax_normalize(heatmap[0])
+
+
+def reference_central(profile, quantile):
+    """Where the running sum of a profile reaches a share of its total."""
+    wanted, passed = quantile * profile.sum(), 0.0
+    for cell, value in enumerate(profile):
+        if passed + value >= wanted and value > 0:
+            return (cell + (wanted - passed) / value) / len(profile)
+        passed += value
+    return 1.0
+
+
+@pytest.mark.parametrize("mass", [0.3, 0.9])
+def test_box_by_mass_cuts_as_much_off_on_each_side(mass):
+    heatmaps = ops.convert_to_numpy(minmax_normalize(random_heatmaps()))
+    found = ops.convert_to_numpy(
+        compiled(lambda x: heatmap_to_box(x, mass=mass))(heatmaps)
+    )
+    low, high = (1 - mass) / 2, (1 + mass) / 2
+    for box, heatmap in zip(found, heatmaps, strict=True):
+        rows, columns = heatmap.sum(1), heatmap.sum(0)
+        expected = [
+            reference_central(profile, quantile)
+            for quantile in (low, high)
+            for profile in (rows, columns)
+        ]
+        np.testing.assert_allclose(box, expected, atol=1e-4)
+
+
+def test_box_by_mass_has_limits():
+    heatmap = np.zeros((2, 4, 5), "float32")
+    heatmap[0, 1, 2] = 1.0
+    one = [0.25, 0.4, 0.5, 0.6]  # the whole of the one cell
+    for mass, expected in ((1.0, one), (0.0, [0.375, 0.5, 0.375, 0.5])):
+        found = ops.convert_to_numpy(heatmap_to_box(heatmap, mass=mass))
+        np.testing.assert_allclose(found, [expected, WHOLE_IMAGE], atol=1e-4)
+    found = ops.convert_to_numpy(heatmap_to_box(heatmap, None, 0.3, mass=1.0))
+    np.testing.assert_array_equal(found, [WHOLE_IMAGE] * 2)
+
+
+def test_one_bright_cell_far_away_moves_the_box_by_mass_little():
+    heatmap = np.zeros((1, 10, 10), "float32")
+    heatmap[0, 2:6, 2:6] = 1.0
+    before = ops.convert_to_numpy(heatmap_to_box(heatmap, mass=0.8))
+    heatmap[0, 9, 9] = 1.0
+    after = ops.convert_to_numpy(heatmap_to_box(heatmap, mass=0.8))
+    assert np.abs(after - before).max() < 0.1
+    assert boxes_of(heatmap, 0.5)[0].tolist() == pytest.approx([0.2, 0.2, 1, 1])
+
+
+@pytest.mark.parametrize("options", [{}, {"threshold": 0.5, "mass": 0.5}])
+def test_box_is_by_threshold_or_by_mass(options):
+    with pytest.raises(ValueError, match="one of `threshold` and `mass`"):
+        heatmap_to_box(random_heatmaps(), **options)
+
+
+def test_mass_is_a_share():
+    with pytest.raises(ValueError, match="`mass` must be between 0"):
+        heatmap_to_box(random_heatmaps(), mass=1.2)
