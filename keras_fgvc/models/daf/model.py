@@ -102,6 +102,10 @@ class DAF(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        trainable: `"all"` (default), `"none"`, or `"last:3"` for the last
+            three blocks, see `keras_fgvc.backbones.build`.
+        remat: Whether training saves memory by computing activations twice,
+            see `keras_fgvc.backbones.build`. Defaults to `False`.
         seed: Of the views' noise. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -152,6 +156,8 @@ class DAF(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         seed: int = 0,
         **kwargs,
     ):
@@ -174,6 +180,8 @@ class DAF(FineGrainedModel):
             output_stride=output_stride,
             preprocessing=preprocessing,
             tokens=tokens,
+            trainable=trainable,
+            remat=remat,
             name="features",
         )
         check_takes(features, image_size, "image_size")
