@@ -192,7 +192,7 @@ def test_more_blocks_than_there_are():
     ],
 )
 def test_checks_what_trains(trainable, error):
-    with pytest.raises(error, match='"last:N".*Received: trainable='):
+    with pytest.raises(error, match=r'"last:N".*Received: trainable='):
         backbones.build(plain(), taps=(4,), trainable=trainable)
 
 
