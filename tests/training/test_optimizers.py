@@ -215,6 +215,7 @@ def test_a_step_goes_as_far_as_the_depth_says(optimizer):
 @pytest.mark.parametrize("make", [DAF, Coarse2Fine])
 def test_rates_by_depth_of_several_backbones(make):
     """Equal blocks learn at equal rates, whichever backbone they are of."""
+    keras.backend.clear_session()
     taps = {"taps": (4, 8), "groups": 1} if make is DAF else {"tap": 8}
     model = make(tiny.backbone(), 3, image_size=32, batch_norm="train", **taps)
     stage = Stage("classifier", 1, 1.0, layer_decay=0.5)
