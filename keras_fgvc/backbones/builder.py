@@ -9,6 +9,7 @@ from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.dilation import dilate
 from keras_fgvc.backbones.nested import find_nested
+from keras_fgvc.backbones.remat import rematerialize
 
 
 def build(
@@ -22,6 +23,8 @@ def build(
     output_stride: int | None = None,
     preprocessing="own",
     tokens: int | None = None,
+    trainable: str = "all",
+    remat: bool = False,
     name: str | None = None,
 ) -> keras.Model:
     """Makes a functional model from raw pixels to feature maps.
@@ -78,6 +81,13 @@ def build(
             channels)`: how many class, register and distillation tokens
             stand before the patches. None (default) finds it where only one
             grid of patches fits.
+        trainable: "all" (default; layers are as you gave them), "none", or
+            "last:3" for the last three blocks up to the last tap, such as
+            residual or transformer blocks. What is frozen here stays frozen
+            in every phase of a method, its batch normalisation too.
+        remat: whether training computes the inside of each block again for
+            the gradient instead of keeping it: less memory, about a third
+            more time. Defaults to `False`.
         name: name of the model; default the backbone's.
 
     Returns:
@@ -108,19 +118,22 @@ def build(
     _checks.check_choice("batch_norm", batch_norm, freezing.MODES)
     _checks.check_in_range("batch_norm_momentum", batch_norm_momentum, 0, 1)
     tap_finder.check_taps(taps)
+    freezing.check_trainable(trainable)
     whole = presets.settle(backbone, weights, preprocessing, tokens)
     if isinstance(whole, str):
         backbone = whole
         whole = _named_model(backbone, weights, input_shape)
     else:
-        whole = _own_model(whole, preprocessing == "own")
+        own_models.check(whole, preprocessing == "own")
         backbone = whole.name
     model = _truncate(whole, taps, name or backbone)
     model = own_models.without_fixed_size(model)
     if output_stride is not None:
         model = dilate(model, output_stride)
+    freezing.release(model)
     freezing.configure_batch_norm(model, batch_norm, batch_norm_momentum)
-    return model
+    freezing.hold(model, trainable)
+    return rematerialize(model) if remat else model
 
 
 def clone_stem(
@@ -182,7 +195,9 @@ def clone(model: keras.Model, name: str) -> keras.Model:
     copy = keras.models.clone_model(model)
     copy = keras.Model(copy.inputs[0], copy.output, name=name)
     weight_files.copy_weights(model, copy)
-    return tap_finder.keep_own_strides(model, copy)
+    copy = tap_finder.keep_own_strides(model, copy)
+    freezing.hold_alike(model, copy)
+    return copy
 
 
 def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
@@ -227,6 +242,7 @@ def clone_batch_norm(model: keras.Model, name: str) -> keras.Model:
     )
     for layer, copy in copies:
         copy.set_weights(layer.get_weights())
+        freezing.hold_alike(layer, copy)
     result = keras.Model(result.inputs[0], result.output, name=name)
     return tap_finder.keep_own_strides(model, result)
 
@@ -252,27 +268,6 @@ def _named_model(backbone: str, weights, input_shape) -> keras.Model:
     model = registry.construct(entry, input_tensor=pixels)
     if weights is not None:
         weight_files.load(model, backbone, weights)
-    return model
-
-
-def _own_model(model, is_unsaid: bool) -> keras.Model:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`backbone` must be a name of backbones.available() or a "
-            f"keras.Model. Received: {model!r} "
-            f"(of type {type(model).__name__})."
-        )
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise ValueError(
-            "`backbone` must be a functional or Sequential model with one "
-            "image input (batch, height, width, channels), and must be built. "
-            f"Received: model {model.name!r} with input shapes "
-            f"{[tuple(tensor.shape) for tensor in inputs]}."
-        )
-    own_models.check_channels(model)
-    if is_unsaid:
-        own_models.warn_of_pixels(model)
     return model
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_fgvc.backbones import remat
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones.grids import levels_between
 
@@ -80,12 +81,16 @@ class BlockFamily:
             parts.append(("norm", self.blocks.norm))
         return parts
 
-    def maps(self, images, places) -> list:
-        """The grid at each place, not scaled yet."""
+    def maps(self, images, places, again=False) -> list:
+        """The grid at each place, not scaled yet.
+
+        With `again` each block is computed once more for the gradient.
+        """
         if not self.blocks.any_size:
             images = at_known_size(images, self.network)
         last = max(place.key for place in places)
-        grids = list(self.blocks.states(images, last))
+        call = remat.call_again if again else remat.call
+        grids = list(self.blocks.states(images, last, call))
         return [
             self.blocks.norm(grids[place.key - 1])
             if place.is_last
@@ -155,14 +160,17 @@ class GraphFamily:
             and not isinstance(layer, keras.layers.InputLayer)
         ]
 
-    def maps(self, images, places) -> list:
-        """The map at each place, not scaled yet."""
+    def maps(self, images, places, again=False) -> list:
+        """The map at each place, not scaled yet, see `BlockFamily`."""
         if self.ends_in_tokens:
             images = at_known_size(images, self.network)
             self._check_size(images.shape[1:3])
         self._check_graph_size(images.shape[1:3], places)
         # Past `__call__`, which insists on the size a network was built for.
-        outputs = keras.tree.flatten(self.graph.call(images))
+        if again:
+            outputs = remat.run(self.graph, [images])
+        else:
+            outputs = keras.tree.flatten(self.graph.call(images))
         return [
             self._as_grid(output) if len(output.shape) == 3 else output
             for output in outputs

@@ -1,16 +1,24 @@
 """Freezes and releases layers; batch normalisation is the trap.
 
+What `build(trainable=...)` froze is held: a later phase of a method thaws
+other layers, not these.
+
 `layer(x, training=False)` inside a functional graph does not freeze batch
 normalisation in `fit`, because the outer call's `training=True` wins. Only
 `trainable=False` on the layer itself does.
 """
 
+import re
+
 import keras
 
 from keras_fgvc import _checks
 from keras_fgvc._replicas import must_synchronize
+from keras_fgvc.backbones.blocks import find_blocks
 
 MODES = ("frozen", "train")
+# Attribute of a layer that is held: whether it was trainable before.
+_HELD = "_trainable_before"
 
 
 def set_trainable(
@@ -49,6 +57,85 @@ def set_trainable(
     if batch_norm == "frozen":
         for layer in batch_norm_layers(model):
             layer.trainable = False
+
+
+def check_trainable(trainable) -> None:
+    """Raises unless `trainable` is "all", "none" or "last:N"."""
+    if isinstance(trainable, str) and re.fullmatch(
+        r"all|none|last:[1-9]\d*", trainable, re.ASCII
+    ):
+        return
+    hint = ""
+    if isinstance(trainable, bool):
+        hint = " To freeze a whole model, set its `trainable` once it is built."
+    raise (ValueError if isinstance(trainable, str) else TypeError)(
+        '`trainable` must be "all", "none" or "last:N" with the number N of '
+        'blocks that train, such as "last:3". '
+        f"Received: trainable={trainable!r}.{hint}"
+    )
+
+
+def hold(model: keras.Model, trainable: str) -> None:
+    """Freezes all of a backbone but its last blocks.
+
+    Args:
+        model: a functional `keras.Model`, changed in place.
+        trainable: "all", "none" or "last:N".
+
+    Raises:
+        ValueError: if the model has fewer than N blocks.
+    """
+    if trainable == "all":
+        return
+    kept = [] if trainable == "none" else _last_blocks(model, trainable)
+    kept = {id(each) for layer in kept for each in layer._flatten_layers()}
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if kept.isdisjoint(id(each) for each in layer._flatten_layers())
+    ]
+    for layer in layers:
+        if not is_held(layer):
+            # Past Keras's tracking, because a built layer takes no new state.
+            object.__setattr__(layer, _HELD, layer.trainable)
+    for layer in layers:
+        layer.trainable = False
+
+
+def _last_blocks(model, trainable):
+    _, *blocks = find_blocks(model)
+    count = int(trainable.partition(":")[2])
+    if count > len(blocks):
+        raise ValueError(
+            f"The backbone {model.name!r} has {len(blocks)} blocks up to its "
+            f'last tap. Received: trainable={trainable!r}. Give "last:N" with '
+            f'N from 1 to {len(blocks)}, or "all".'
+        )
+    return [layer for block in blocks[-count:] for layer in block]
+
+
+def is_held(layer) -> bool:
+    """Tells whether `build(trainable=...)` froze a layer."""
+    return hasattr(layer, _HELD)
+
+
+def release(model: keras.Model) -> None:
+    """Undoes `hold`."""
+    held = [x for x in model._flatten_layers() if is_held(x)]
+    before = [getattr(layer, _HELD) for layer in held]
+    # A layer after the one it is in, which sets the flags of both.
+    for layer, trainable in zip(held, before, strict=True):
+        layer.trainable = trainable
+        object.__delattr__(layer, _HELD)
+
+
+def hold_alike(source, target) -> None:
+    """Holds the layers of a copy whose originals are held."""
+    layers = (each._flatten_layers() for each in (source, target))
+    for layer, copy in zip(*layers, strict=False):
+        if is_held(layer):
+            object.__setattr__(copy, _HELD, getattr(layer, _HELD))
+            copy.trainable = False
 
 
 def configure_batch_norm(

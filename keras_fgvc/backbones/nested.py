@@ -29,14 +29,28 @@ class NestedNetwork(keras.layers.Layer):
         tokens: Of a network that ends in tokens and is none of the above:
             how many of them stand before the patches. `None` computes it.
         zoom: Factor by which the images are enlarged first.
+        remat: Whether training computes each block again for the gradient.
+        frozen: Numbers of the layers in this one that do not train, as a
+            saved file has them.
         **kwargs: `name`, `dtype` and the like, as for any Keras layer.
 
     Raises:
         ValueError: If the network has no such tap.
     """
 
-    def __init__(self, network, taps=(32,), *, tokens=None, zoom=1, **kwargs):
+    def __init__(
+        self,
+        network,
+        taps=(32,),
+        *,
+        tokens=None,
+        zoom=1,
+        remat=False,
+        frozen=(),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.remat = remat
         # The network is kept in the family alone: Keras saves every layer that
         # is an attribute, and no tap may need all of the network's layers.
         self.taps, self.tokens, self.zoom = tuple(taps), tokens, zoom
@@ -47,6 +61,9 @@ class NestedNetwork(keras.layers.Layer):
         self.part_names = tuple(name for name, _ in parts)
         self.parts = [layer for _, layer in parts]
         self.built = True
+        inside = self._flatten_layers(include_self=False)
+        for number in frozen:
+            inside[number].trainable = False
 
     def named_parts(self) -> list:
         """Pairs (key, layer) of the network's layers that have a use here."""
@@ -59,13 +76,15 @@ class NestedNetwork(keras.layers.Layer):
             taps,
             tokens=self.tokens,
             zoom=zoom,
+            remat=self.remat,
             dtype=self.dtype_policy,
             name=self.name,
         )
 
-    def call(self, images):
+    def call(self, images, training=None):
         images = resize_pixels(images, self.zoom)
-        maps = self.family.maps(images, self._places)
+        again = bool(self.remat and training)
+        maps = self.family.maps(images, self._places, again)
         maps = [
             ops.cast(scale_grid(each, place.levels), self.compute_dtype)
             for each, place in zip(maps, self._places, strict=True)
@@ -92,12 +111,17 @@ class NestedNetwork(keras.layers.Layer):
         return (batch, *sides, channels)
 
     def get_config(self):
+        # The config of KerasHub's network does not say what is frozen.
+        inside = enumerate(self._flatten_layers(include_self=False))
+        frozen = [number for number, each in inside if not each.trainable]
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.family.network),
             "taps": list(self.taps),
             "tokens": self.tokens,
             "zoom": self.zoom,
+            "remat": self.remat,
+            "frozen": frozen,
         }
 
     @classmethod

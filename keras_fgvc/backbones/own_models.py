@@ -19,6 +19,32 @@ PIXELS = {
 NEUTRAL = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)
 
 
+def check(model, warns: bool) -> None:
+    """Raises unless a backbone that is no name can be one.
+
+    Args:
+        model: What the user gave.
+        warns: Whether to warn of a preprocessing that is missing.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`backbone` must be a name of backbones.available() or a "
+            f"keras.Model. Received: {model!r} "
+            f"(of type {type(model).__name__})."
+        )
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise ValueError(
+            "`backbone` must be a functional or Sequential model with one "
+            "image input (batch, height, width, channels), and must be built. "
+            f"Received: model {model.name!r} with input shapes "
+            f"{[tuple(tensor.shape) for tensor in inputs]}."
+        )
+    check_channels(model)
+    if warns:
+        warn_of_pixels(model)
+
+
 def check_channels(model: keras.Model) -> None:
     """Raises unless a model takes RGB images."""
     channels = model.inputs[0].shape[-1]

@@ -41,7 +41,7 @@ class Swin:
     def _dropout(self):
         return self.network.get_layer("pos_drop")
 
-    def states(self, pixels, count):
+    def states(self, pixels, count, call):
         """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
         size = [side // self.network.patch_size for side in pixels.shape[1:3]]
         x = self._dropout()(self.network.patch_embedding(pixels))
@@ -54,7 +54,7 @@ class Swin:
                 number = 0
             self._fit(attention, size, number)
             number += 1
-            x = attention(x)
+            x = call(attention, x)
             yield ops.reshape(x, (-1, *size, block.channels))
 
     def cells(self, side, number):
@@ -114,7 +114,7 @@ class MiT:
         """The layers before the first block."""
         return []
 
-    def states(self, pixels, count):
+    def states(self, pixels, count, call):
         """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
         height, width = pixels.shape[1:3]
         if height != width:
@@ -134,7 +134,7 @@ class MiT:
                 )
             )
             for layer in block.layers:
-                x = layer(x)
+                x = call(layer, x)
             side = self.cells(height, number)
             grid = ops.reshape(x, (-1, side, side, block.channels))
             yield grid

@@ -3,6 +3,7 @@
 import keras
 
 from keras_fgvc.backbones.builder import clone, clone_stem
+from keras_fgvc.backbones.freezing import release
 from keras_fgvc.backbones.nested import find_nested
 from keras_fgvc.backbones.taps import input_of
 
@@ -39,11 +40,18 @@ def clone_early_layers(model: keras.Model, stride: int) -> keras.Model | None:
     """
     nested = find_nested(model)
     if nested is None or nested.family.has_maps:
-        return clone_stem(model, stride)
+        return _released(clone_stem(model, stride))
     first = nested.family.first_stride
     if first is None:
         return None
     early = nested.tapped(("block_1",), zoom=max(first / stride, 1))
     name = f"{model.name}_stem"
     images = input_of(model, nested)
-    return clone(keras.Model(model.inputs[0], early(images), name=name), name)
+    early = keras.Model(model.inputs[0], early(images), name=name)
+    return _released(clone(early, name))
+
+
+def _released(stem):
+    """A copy learns by itself, whatever is frozen in the backbone."""
+    release(stem)
+    return stem

@@ -210,6 +210,18 @@ def nodes(model: keras.Model) -> list:
     ]
 
 
+def ordered_nodes(model: keras.Model) -> list:
+    """Each call in the graph of a model, in the order of execution."""
+    graph = keras.Function(model.inputs, model.outputs)
+    by_depth = sorted(graph._nodes_by_depth.items(), reverse=True)
+    return [
+        node
+        for _, same_depth in by_depth
+        for node in same_depth
+        if not node.is_input
+    ]
+
+
 def input_of(model: keras.Model, layer):
     """The tensor that a layer is called with in the graph of a model."""
     return next(
@@ -232,7 +244,12 @@ def strides_of_tensors(model: keras.Model) -> dict:
 
 
 def keep_own_strides(source: keras.Model, target: keras.Model) -> keras.Model:
-    """Lets the taps of a dilated model hold in what was made from it."""
+    """Lets the taps of a dilated model hold in what was made from it.
+
+    What was made from a `RematModel` becomes one as well.
+    """
+    if hasattr(source, "made_like"):
+        target = source.made_like(target)
     if hasattr(source, OWN_STRIDES):
         setattr(target, OWN_STRIDES, dict(getattr(source, OWN_STRIDES)))
     return target

@@ -63,7 +63,7 @@ class VisionTransformer:
         layers = (self.held, self.project, self.dropout, self.rope)
         return [layer for layer in layers if layer is not None]
 
-    def states(self, pixels, count):
+    def states(self, pixels, count, call):
         """Yields the grid `(b, h, w, c)` behind each of the first blocks."""
         height, width = ops.shape(pixels)[1:3]
         size = height // self.patch, width // self.patch
@@ -75,7 +75,7 @@ class VisionTransformer:
             options["position_embeddings"] = self.rope(pixels)
             options["num_prefix_tokens"] = num_tokens
         for block in self.blocks[:count]:
-            x = block.layers[0](x, **options)
+            x = call(block.layers[0], x, **options)
             if isinstance(x, (tuple, list)):  # DeiT: and the attention
                 x = x[0]
             patches = x[:, num_tokens:]

@@ -13,7 +13,7 @@ import warnings
 import keras
 
 # A name is no setting; what is frozen is never part of a config here.
-IGNORED = ("name", "trainable")
+IGNORED = ("name", "trainable", "frozen")
 QUANTIZATION = "quantization_config"
 LORA = ("lora_rank", "lora_alpha")
 # Modes whose weights follow from `quantize` alone, without data.

@@ -7,6 +7,8 @@ import inspect
 NOT_KEPT = ("num_classes", "weights")
 # Arguments of `keras.Model`, which the base writes by itself.
 OF_KERAS = ("name", "dtype", "trainable")
+# Attributes of arguments whose own name is Keras's attribute for another thing.
+ATTRIBUTES = {"trainable": "trainable_blocks"}
 
 
 def split(bound):
@@ -20,7 +22,12 @@ def split(bound):
             arguments[name] = value
     skipped = (*NOT_KEPT, *OF_KERAS)
     return tuple(
-        {n: v for n, v in values.items() if n not in skipped}
+        {
+            n: v
+            for n, v in values.items()
+            # A text is the backbone's: "all", "none" or "last:3".
+            if n not in skipped or (n in ATTRIBUTES and isinstance(v, str))
+        }
         for values in (arguments, passed_on)
     )
 

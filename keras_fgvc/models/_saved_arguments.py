@@ -25,7 +25,12 @@ from keras_fgvc.models._changed_layers import (
     holds_layers,
     with_trainable,
 )
-from keras_fgvc.models._constructors import positional, split, takes
+from keras_fgvc.models._constructors import (
+    ATTRIBUTES,
+    positional,
+    split,
+    takes,
+)
 from keras_fgvc.models._formats import legacy_error, refuse_legacy_format
 
 CHANGES = "changed_layers"  # key of the config
@@ -106,7 +111,7 @@ class SavedArguments(keras.Model):
             "loss_weights": dict(self.loss_weights),
         }
         for name in _names(self):
-            value = getattr(self, name)
+            value = getattr(self, ATTRIBUTES.get(name, name))
             if isinstance(value, keras.Model):
                 value = keras.saving.serialize_keras_object(value)
                 value = with_trainable(built.models.get(name) or value, value)
@@ -249,12 +254,12 @@ def _keep(model, name, value):
     Bypasses Keras's attribute tracking, because layers of a user's backbone
     that the graph does not use must not become trainable.
     """
-    missing = object()
-    known = vars(model).get(name, missing)
+    attribute, missing = ATTRIBUTES.get(name, name), object()
+    known = vars(model).get(attribute, missing)
     if known is not missing and known is not value and known != value:
         raise ValueError(
             f"{type(model).__name__} received {name}={known!r} and passes "
             f"{name}={value!r} to its parent. A saved file can hold only one "
             "of them: give the argument another name, or pass it unchanged."
         )
-    object.__setattr__(model, name, value)
+    object.__setattr__(model, attribute, value)

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable
 
 from keras_fgvc import backbones
-from keras_fgvc.backbones.freezing import batch_norm_layers
+from keras_fgvc.backbones.freezing import batch_norm_layers, is_held
 
 # The stage of a method that trains all at once.
 CLASSIFIER = "classifier"
@@ -31,7 +31,8 @@ class Phase:
         name: Name of the stage.
         trains: Tuple of the layers and models that train; all others are
             frozen. Batch normalisation that was frozen when the model was
-            built stays frozen. Defaults to `None`: every layer is left as it
+            built stays frozen, and so do blocks that its `trainable` froze.
+            Defaults to `None`: every layer is left as it
             is, frozen by you or not.
         focus: Tuple of the layers that the stage is named for, where other
             layers train beside them. A recipe may give their weights a
@@ -160,9 +161,9 @@ def enter(model, phase) -> None:
             backbones.set_trainable(layer, False)
         for layer in phase.trains:
             backbones.set_trainable(layer, True, batch_norm="train")
-        for norm in norms:
-            if id(norm) in model._frozen_norms:
-                norm.trainable = False
+        for layer in [y for x in model.layers for y in x._flatten_layers()]:
+            if id(layer) in model._frozen_norms or is_held(layer):
+                layer.trainable = False
     minimised = phase.minimises
     is_own = phase.data is images and minimised is not None
     if is_own and minimised != model._minimised:

@@ -3,7 +3,11 @@
 import dataclasses
 import math
 
-from keras_fgvc._checks import check_choice, check_positive_int
+from keras_fgvc._checks import (
+    check_choice,
+    check_in_range,
+    check_positive_int,
+)
 from keras_fgvc.data import Augmentation
 from keras_fgvc.decoding.resizing import SQUASH, check_resize
 
@@ -23,6 +27,9 @@ class Stage:
         focus_rate: Learning rate of the weights that the stage is named for,
             as a multiple of `learning_rate`, where the method's phase names
             them, see `models.phases.Phase.focus`. Defaults to 1.
+        layer_decay: Factor by which the learning rate falls from each block
+            of the backbone to the one before it, such as 0.75; the head's
+            stays. Defaults to `None`, one rate for the backbone.
         optimizer: `"sgd"` (with `momentum`), `"adam"` or `"rmsprop"`.
         momentum: Of SGD.
         weight_decay: Coefficient of the squared weights in the loss, as
@@ -45,6 +52,7 @@ class Stage:
     learning_rate: float
     head_rate: float = 1.0
     focus_rate: float = 1.0
+    layer_decay: float | None = None
     optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -64,6 +72,15 @@ class Stage:
                 raise ValueError(
                     f"`{name}` must be a positive number. "
                     f"Received: {name}={rate!r}."
+                )
+        decay = self.layer_decay
+        if decay is not None:
+            check_in_range("layer_decay", decay, 0.0, 1.0)
+            if decay == 0.0:
+                raise ValueError(
+                    "`layer_decay` must be above 0 and at most 1. Received: "
+                    f"layer_decay={decay}. To train the head alone, give the "
+                    'model trainable="none".'
                 )
         if self.batch_size is not None:
             check_positive_int("batch_size", self.batch_size)

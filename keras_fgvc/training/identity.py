@@ -17,7 +17,7 @@ PASSED_OVER = (
     *("name", "module", "registered_name", "shared_object_id"),
     *("build_config", "compile_config", "trainable", "seed", "dtype"),
     *("stage", "loss_weights", "weights", "batch_shape", "batch_input_shape"),
-    *("synchronized", "threshold", "enabled"),
+    *("synchronized", "threshold", "enabled", "frozen", "remat"),
     # The rows of the graph have what was changed in a layer.
     "changed_layers",
 )

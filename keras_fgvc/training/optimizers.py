@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_fgvc.backbones.blocks import number_weights
 from keras_fgvc.models.phases import find_phase
 from keras_fgvc.recipes import Stage
 
@@ -13,13 +14,18 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
     a weight, once. The papers' decay is part of the gradient, which momentum
     counts 1 / (1 - momentum) times in the long run; so it is for SGD here.
 
+    With `layer_decay` d, block i of the n blocks of a backbone learns at the
+    rate times d^(n + 1 - i), the stem at the rate times d^(n + 1), as in
+    BEiT (Bao et al., 2022, https://arxiv.org/abs/2106.08254) and in timm's
+    `param_groups_layer_decay`, where the head is group n + 1.
+
     Args:
         stage: What to make.
         steps_per_epoch: Of the schedule.
         model: A `keras_fgvc.models` model, needed where `stage.head_rate` or
-            `stage.focus_rate` is not 1: its `head_variables()`, or the
-            weights that its phase is named for, learn that many times as
-            fast.
+            `stage.focus_rate` is not 1, or `stage.layer_decay` is given: its
+            `head_variables()`, or the weights that its phase is named for,
+            learn that many times as fast.
 
     Returns:
         A Keras optimizer; a `MultiOptimizer` where there are several rates.
@@ -30,7 +36,9 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
             weights.
     """
     factors = {}  # by path: a pattern might catch other layers as well
-    if stage.head_rate != 1.0:
+    if stage.layer_decay not in (None, 1.0):
+        factors |= _factors_by_depth(model, stage.layer_decay)
+    if stage.head_rate != 1.0 or factors:
         own = {v.path: stage.head_rate for v in model.head_variables()}
         _check_names(model, own)
         factors |= own
@@ -47,6 +55,23 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
     return keras.optimizers.MultiOptimizer(
         keras.optimizers.OptimizerMap(slow, paths)
     )
+
+
+def _factors_by_depth(model, decay):
+    """Factors of the rates of the backbones' weights, by path."""
+    factors = {}
+    for extractor in model.feature_extractors():
+        numbers = number_weights(extractor)
+        last = max(numbers.values(), default=0)
+        for weight in extractor.trainable_weights:
+            factor = decay ** (last + 1 - numbers[id(weight)])
+            if factors.setdefault(weight.path, factor) != factor:
+                raise ValueError(
+                    f"Two weights of the backbone are named {weight.path!r} "
+                    "and are in different blocks, so they cannot learn at two "
+                    "rates. Rename one of the layers."
+                )
+    return factors
 
 
 def _check_names(model, paths):

@@ -2,10 +2,17 @@ import keras
 import numpy as np
 import pytest
 
-from keras_fgvc.models import ELoPE, PainlessAttention
+from keras_fgvc.backbones.blocks import find_blocks
+from keras_fgvc.models import (
+    DAF,
+    Baseline,
+    Coarse2Fine,
+    ELoPE,
+    PainlessAttention,
+)
 from keras_fgvc.recipes import Stage
 from keras_fgvc.training import make_optimizer
-from tests import tiny
+from tests import hub_networks, tiny
 
 
 def rates(stage, steps):
@@ -144,3 +151,116 @@ def test_one_name_on_both_sides_of_the_backbones_end():
     stage = Stage("classifier", 1, 1e-3, head_rate=10.0)
     with pytest.raises(ValueError, match="'network_logits/kernel' and a weigh"):
         make_optimizer(stage, 1, model)
+
+
+def rate_of(optimizer, variable):
+    return float(optimizer._optimizer_map(variable).learning_rate)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_rates_by_depth_are_those_of_timm(optimizer):
+    """Groups in order, the head's as the last: rate * d ** (last - group)."""
+    model = Baseline(tiny.backbone(), 3, tap=8, batch_norm="train")
+    stage = Stage(
+        *("classifier", 1, 0.5),
+        optimizer=optimizer,
+        layer_decay=0.25,
+        weight_decay=0.1,
+    )
+    made = make_optimizer(stage, 1, model)
+    groups = [*find_blocks(model.features), [model.get_layer("logits")]]
+    layer_max, seen = len(groups) - 1, set()
+    for group, layers in enumerate(groups):
+        for variable in [v for x in layers for v in x.trainable_weights]:
+            scale = 0.25 ** (layer_max - group)
+            np.testing.assert_allclose(rate_of(made, variable), 0.5 * scale)
+            inner = made._optimizer_map(variable)
+            factor = 10.0 if optimizer == "sgd" else 1.0  # by its momentum
+            np.testing.assert_allclose(inner.weight_decay, 0.1 * factor)
+            seen.add(id(variable))
+    assert seen == {id(v) for v in model.trainable_variables}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_step_goes_as_far_as_the_depth_says(optimizer):
+    """From one start; the decay of a weight is scaled with its rate."""
+    images, labels = tiny.images_and_labels()
+    moves = []
+    for decay in (None, 0.5):
+        keras.utils.set_random_seed(0)
+        keras.backend.clear_session()
+        model = Baseline(tiny.backbone(), 3, tap=8)
+        stage = Stage(
+            *("classifier", 1, 0.01),
+            optimizer=optimizer,
+            layer_decay=decay,
+            head_rate=3.0,
+            weight_decay=0.1,
+        )
+        model.compile(make_optimizer(stage, 1, model))
+        before = [w.numpy() for w in model.trainable_variables]
+        model.fit(images, labels, batch_size=6, verbose=0)
+        after = [w.numpy() for w in model.trainable_variables]
+        moves.append([b - a for a, b in zip(before, after, strict=True)])
+    factors = {"conv2d": 1 / 8, "conv2d_1": 1 / 4, "conv2d_2": 1 / 2}
+    for weight, plain, slow in zip(
+        model.trainable_variables, *moves, strict=True
+    ):
+        factor = factors.get(weight.path.split("/")[0], 1.0)
+        np.testing.assert_allclose(
+            slow, factor * plain, rtol=0.02, atol=1e-6, err_msg=weight.path
+        )
+
+
+@pytest.mark.parametrize("make", [DAF, Coarse2Fine])
+def test_rates_by_depth_of_several_backbones(make):
+    """Equal blocks learn at equal rates, whichever backbone they are of."""
+    keras.backend.clear_session()
+    taps = {"taps": (4, 8), "groups": 1} if make is DAF else {"tap": 8}
+    model = make(tiny.backbone(), 3, image_size=32, batch_norm="train", **taps)
+    stage = Stage("classifier", 1, 1.0, layer_decay=0.5)
+    made = make_optimizer(stage, 1, model)
+    expected = {"conv2d": 1 / 8, "conv2d_1": 1 / 4, "conv2d_2": 1 / 2}
+    found = {}
+    for backbone in model.feature_extractors():
+        for variable in backbone.trainable_weights:
+            name = variable.path.split("/")[-2]
+            found.setdefault(name, set()).add(rate_of(made, variable))
+    assert {name: {rate} for name, rate in expected.items()} == {
+        name: rates for name, rates in found.items() if name in expected
+    }
+    assert {rate_of(made, v) for v in model.head_variables()} == {1.0}
+
+
+@pytest.mark.filterwarnings("ignore")  # KerasHub's
+@pytest.mark.parametrize("family", ["DINOv2", "ResNet"])
+def test_rates_by_depth_of_a_network_of_keras_hub(family):
+    pytest.importorskip("keras_hub")
+    network = hub_networks.network(family)
+    model = Baseline(network, 3, preprocessing="imagenet")
+    stage = Stage("classifier", 1, 1.0, layer_decay=0.5)
+    made = make_optimizer(stage, 1, model)
+    backbone = model.feature_extractors()[0].trainable_weights
+    count = {"DINOv2": 2, "ResNet": 4}[family]
+    assert {rate_of(made, variable) for variable in backbone} == {
+        0.5 ** (count + 1 - group) for group in range(count + 1)
+    }
+
+
+def test_one_name_in_two_blocks():
+    image = keras.Input((None, None, 3))
+    x = image
+    for number in range(2):
+        inner = keras.Input((None, None, 3))
+        y = keras.layers.Conv2D(3, 3, strides=2, name="same")(inner)
+        x = keras.Model(inner, y, name=f"half_{number}")(x)
+    model = Baseline(keras.Model(image, x), 3, tap="half_1")
+    stage = Stage("classifier", 1, 1.0, layer_decay=0.5)
+    with pytest.raises(ValueError, match=r"named 'same/kernel'.*Rename one"):
+        make_optimizer(stage, 1, model)
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.5, -0.5])
+def test_a_decay_that_is_none(decay):
+    with pytest.raises(ValueError, match=r"`layer_decay` must be .*Received"):
+        Stage("classifier", 1, 1.0, layer_decay=decay)

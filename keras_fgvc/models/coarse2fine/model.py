@@ -106,6 +106,10 @@ class Coarse2Fine(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        trainable: `"all"` (default), `"none"`, or `"last:3"` for the last
+            three blocks, see `keras_fgvc.backbones.build`.
+        remat: Whether training saves memory by computing activations twice,
+            see `keras_fgvc.backbones.build`. Defaults to `False`.
         seed: Of the choice of maps in training. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -157,6 +161,8 @@ class Coarse2Fine(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         seed: int = 0,
         **kwargs,
     ):
@@ -180,6 +186,8 @@ class Coarse2Fine(FineGrainedModel):
             output_stride=output_stride,
             preprocessing=preprocessing,
             tokens=tokens,
+            trainable=trainable,
+            remat=remat,
             name="features",
         )
         check_takes(features, image_size, "image_size")

@@ -108,12 +108,8 @@ class DAF(FineGrainedModel):
         weights: Of a named backbone: `"imagenet"` (default), `None` for random
             ones, or a local file.
         batch_norm: `"frozen"` (default) or `"train"`, of both backbones.
-        output_stride: 16 or 8 for a denser last map, see
-            `keras_fgvc.backbones.build`. Defaults to None.
-        preprocessing: Of a backbone that is no name, see
-            `keras_fgvc.backbones.build`. Defaults to "own".
-        tokens: Of a network that ends in tokens, see
-            `keras_fgvc.backbones.build`. Defaults to None.
+        output_stride, preprocessing, tokens, trainable, remat: See
+            `keras_fgvc.backbones.build`.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -169,6 +165,8 @@ class DAF(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         seed: int = 0,
         **kwargs,
     ):
@@ -185,6 +183,8 @@ class DAF(FineGrainedModel):
             output_stride=output_stride,
             preprocessing=preprocessing,
             tokens=tokens,
+            trainable=trainable,
+            remat=remat,
             name="features",
         )
         check_takes(features, image_size, "image_size")

@@ -105,6 +105,10 @@ class ELoPE(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        trainable: `"all"` (default), `"none"`, or `"last:3"` for the last
+            three blocks, see `keras_fgvc.backbones.build`.
+        remat: Whether training saves memory by computing activations twice,
+            see `keras_fgvc.backbones.build`. Defaults to `False`.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -157,6 +161,8 @@ class ELoPE(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         **kwargs,
     ):
         # ---- check ----
@@ -179,6 +185,8 @@ class ELoPE(FineGrainedModel):
             output_stride=output_stride,
             preprocessing=preprocessing,
             tokens=tokens,
+            trainable=trainable,
+            remat=remat,
             name="features",
         )
         check_takes(features, image_size, "image_size")

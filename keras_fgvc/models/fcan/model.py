@@ -113,6 +113,10 @@ class FCAN(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        trainable: `"all"` (default), `"none"`, or `"last:3"` for the last
+            three blocks, see `keras_fgvc.backbones.build`.
+        remat: Whether training saves memory by computing activations twice,
+            see `keras_fgvc.backbones.build`. Defaults to `False`.
         seed: Of the regions drawn. Defaults to 0.
         **kwargs: `name` and the like.
 
@@ -168,6 +172,8 @@ class FCAN(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         seed: int = 0,
         **kwargs,
     ):
@@ -196,6 +202,8 @@ class FCAN(FineGrainedModel):
                 output_stride=output_stride,
                 preprocessing=preprocessing,
                 tokens=tokens,
+                trainable=trainable,
+                remat=remat,
                 name=graph.view_name(0) + "_features",
             ),
             num_classes,

@@ -72,6 +72,10 @@ class PainlessAttention(FineGrainedModel):
             `keras_fgvc.backbones.build`. Defaults to "own".
         tokens: Of a network that ends in tokens, see
             `keras_fgvc.backbones.build`. Defaults to None.
+        trainable: `"all"` (default), `"none"`, or `"last:3"` for the last
+            three blocks, see `keras_fgvc.backbones.build`.
+        remat: Whether training saves memory by computing activations twice,
+            see `keras_fgvc.backbones.build`. Defaults to `False`.
         **kwargs: `name` and the like.
 
     Outputs:
@@ -115,6 +119,8 @@ class PainlessAttention(FineGrainedModel):
         output_stride: int | None = None,
         preprocessing="own",
         tokens: int | None = None,
+        trainable: str = "all",
+        remat: bool = False,
         **kwargs,
     ):
         # ---- check ----
@@ -132,6 +138,8 @@ class PainlessAttention(FineGrainedModel):
             output_stride=output_stride,
             preprocessing=preprocessing,
             tokens=tokens,
+            trainable=trainable,
+            remat=remat,
         )
         attended, outputs = _attend(
             [maps[each] for each in taps],
