@@ -9,7 +9,6 @@ from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.dilation import dilate
 from keras_fgvc.backbones.nested import find_nested
-from keras_fgvc.backbones.remat import rematerialize
 
 
 def build(
@@ -133,7 +132,11 @@ def build(
     freezing.release(model)
     freezing.configure_batch_norm(model, batch_norm, batch_norm_momentum)
     freezing.hold(model, trainable)
-    return rematerialize(model) if remat else model
+    if remat:  # a rare thing, imported where it is used
+        from keras_fgvc.backbones.remat import rematerialize
+
+        model = rematerialize(model)
+    return model
 
 
 def clone_stem(

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_fgvc.backbones import remat
 from keras_fgvc.backbones import taps as tap_finder
 from keras_fgvc.backbones.grids import levels_between
 
@@ -89,7 +88,9 @@ class BlockFamily:
         if not self.blocks.any_size:
             images = at_known_size(images, self.network)
         last = max(place.key for place in places)
-        call = remat.call_again if again else remat.call
+        call = _call
+        if again:  # a rare thing, imported where it is used
+            from keras_fgvc.backbones.remat import call_again as call
         grids = list(self.blocks.states(images, last, call))
         return [
             self.blocks.norm(grids[place.key - 1])
@@ -106,6 +107,10 @@ class BlockFamily:
             for side in (height, width)
         )
         return (*sides, block.channels)
+
+
+def _call(layer, tensor, **options):
+    return layer(tensor, **options)
 
 
 def at_known_size(images, network):
@@ -168,7 +173,9 @@ class GraphFamily:
         self._check_graph_size(images.shape[1:3], places)
         # Past `__call__`, which insists on the size a network was built for.
         if again:
-            outputs = remat.run(self.graph, [images])
+            from keras_fgvc.backbones.remat import run
+
+            outputs = run(self.graph, [images])
         else:
             outputs = keras.tree.flatten(self.graph.call(images))
         return [

@@ -14,7 +14,6 @@ import keras
 
 from keras_fgvc import _checks
 from keras_fgvc._replicas import must_synchronize
-from keras_fgvc.backbones.blocks import find_blocks
 
 MODES = ("frozen", "train")
 # Attribute of a layer that is held: whether it was trainable before.
@@ -103,6 +102,9 @@ def hold(model: keras.Model, trainable: str) -> None:
 
 
 def _last_blocks(model, trainable):
+    # A rare thing, imported where it is used.
+    from keras_fgvc.backbones.blocks import find_blocks
+
     _, *blocks = find_blocks(model)
     count = int(trainable.partition(":")[2])
     if count > len(blocks):

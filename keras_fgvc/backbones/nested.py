@@ -134,6 +134,30 @@ class NestedNetwork(keras.layers.Layer):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="keras_fgvc")
+class RematModel(keras.Model):
+    """A functional model whose blocks are computed again for the gradient."""
+
+    def call(self, inputs, training=None, mask=None):
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        # A rare thing, imported where it is used.
+        from keras_fgvc.backbones.remat import run
+
+        outputs = run(self, self._standardize_inputs(inputs))
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    @classmethod
+    def made_like(cls, model: keras.Model) -> keras.Model:
+        """Returns a model of this class with the graph of another one."""
+        outputs = model.outputs
+        return cls(
+            model.inputs[0],
+            outputs if len(outputs) > 1 else outputs[0],
+            name=model.name,
+        )
+
+
 def make_family(network, tokens=None):
     """Returns what knows the taps of a network."""
     blocks = token_families.find(network)

@@ -15,30 +15,10 @@ import keras
 from keras import ops
 
 from keras_fgvc.backbones import blocks
+from keras_fgvc.backbones.nested import RematModel
 from keras_fgvc.backbones.taps import keep_own_strides, ordered_nodes
 
 TRAINING = {"training": True}
-
-
-@keras.saving.register_keras_serializable(package="keras_fgvc")
-class RematModel(keras.Model):
-    """A functional model whose blocks are computed again for the gradient."""
-
-    def call(self, inputs, training=None, mask=None):
-        if not training:
-            return super().call(inputs, training=training, mask=mask)
-        outputs = run(self, self._standardize_inputs(inputs))
-        return outputs if len(outputs) > 1 else outputs[0]
-
-    @classmethod
-    def made_like(cls, model: keras.Model) -> keras.Model:
-        """Returns a model of this class with the graph of another one."""
-        outputs = model.outputs
-        return cls(
-            model.inputs[0],
-            outputs if len(outputs) > 1 else outputs[0],
-            name=model.name,
-        )
 
 
 def rematerialize(model: keras.Model) -> keras.Model:
@@ -71,11 +51,6 @@ def run(model: keras.Model, inputs) -> list:
 
 def _run_piece(piece, *values):
     return piece._run_through_graph(values, operation_fn=_in_training)
-
-
-def call(layer, tensor, **options):
-    """Calls a layer."""
-    return layer(tensor, **options)
 
 
 def call_again(layer, tensor, **options):

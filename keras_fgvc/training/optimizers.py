@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_fgvc.backbones.blocks import number_weights
 from keras_fgvc.models.phases import find_phase
 from keras_fgvc.recipes import Stage
 
@@ -59,6 +58,9 @@ def make_optimizer(stage: Stage, steps_per_epoch: int, model=None):
 
 def _factors_by_depth(model, decay):
     """Factors of the rates of the backbones' weights, by path."""
+    # A rare thing, imported where it is used.
+    from keras_fgvc.backbones.blocks import number_weights
+
     factors = {}
     for extractor in model.feature_extractors():
         numbers = number_weights(extractor)
