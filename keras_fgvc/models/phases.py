@@ -161,7 +161,7 @@ def enter(model, phase) -> None:
             backbones.set_trainable(layer, False)
         for layer in phase.trains:
             backbones.set_trainable(layer, True, batch_norm="train")
-        for layer in [y for x in model.layers for y in x._flatten_layers()]:
+        for layer in model._flatten_layers(include_self=False):
             if id(layer) in model._frozen_norms or hasattr(layer, HELD):
                 layer.trainable = False
     minimised = phase.minimises
