@@ -17,7 +17,7 @@ from keras_fgvc._replicas import must_synchronize
 
 MODES = ("frozen", "train")
 # Attribute of a layer that is held: whether it was trainable before.
-_HELD = "_trainable_before"
+HELD = "_trainable_before"
 
 
 def set_trainable(
@@ -96,7 +96,7 @@ def hold(model: keras.Model, trainable: str) -> None:
     for layer in layers:
         if not is_held(layer):
             # Past Keras's tracking, because a built layer takes no new state.
-            object.__setattr__(layer, _HELD, layer.trainable)
+            object.__setattr__(layer, HELD, layer.trainable)
     for layer in layers:
         layer.trainable = False
 
@@ -118,17 +118,17 @@ def _last_blocks(model, trainable):
 
 def is_held(layer) -> bool:
     """Tells whether `build(trainable=...)` froze a layer."""
-    return hasattr(layer, _HELD)
+    return hasattr(layer, HELD)
 
 
 def release(model: keras.Model) -> None:
     """Undoes `hold`."""
     held = [x for x in model._flatten_layers() if is_held(x)]
-    before = [getattr(layer, _HELD) for layer in held]
+    before = [getattr(layer, HELD) for layer in held]
     # A layer after the one it is in, which sets the flags of both.
     for layer, trainable in zip(held, before, strict=True):
         layer.trainable = trainable
-        object.__delattr__(layer, _HELD)
+        object.__delattr__(layer, HELD)
 
 
 def hold_alike(source, target) -> None:
@@ -136,7 +136,7 @@ def hold_alike(source, target) -> None:
     layers = (each._flatten_layers() for each in (source, target))
     for layer, copy in zip(*layers, strict=False):
         if is_held(layer):
-            object.__setattr__(copy, _HELD, getattr(layer, _HELD))
+            object.__setattr__(copy, HELD, getattr(layer, HELD))
             copy.trainable = False
 
 

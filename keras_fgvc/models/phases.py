@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable
 
 from keras_fgvc import backbones
-from keras_fgvc.backbones.freezing import batch_norm_layers, is_held
+from keras_fgvc.backbones.freezing import HELD, batch_norm_layers
 
 # The stage of a method that trains all at once.
 CLASSIFIER = "classifier"
@@ -161,8 +161,8 @@ def enter(model, phase) -> None:
             backbones.set_trainable(layer, False)
         for layer in phase.trains:
             backbones.set_trainable(layer, True, batch_norm="train")
-        for layer in [y for x in model.layers for y in x._flatten_layers()]:
-            if id(layer) in model._frozen_norms or is_held(layer):
+        for layer in model._flatten_layers(include_self=False):
+            if id(layer) in model._frozen_norms or hasattr(layer, HELD):
                 layer.trainable = False
     minimised = phase.minimises
     is_own = phase.data is images and minimised is not None
