@@ -95,7 +95,8 @@ def work(folder):
         try:
             result = done(method, family, path)
         except Exception as error:  # whatever a cell raises is its result
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            text = str(error).strip() or repr(error)
+            reason = " ".join(text.split())
             result = {"cell": reason[:200].replace("|", "/")}
         result["seconds"] = time.time() - start + known.get("seconds", 0)
         path.with_suffix(".json").write_text(json.dumps(result))
@@ -117,9 +118,7 @@ def run(backend, folder):
         **os.environ,
         "KERAS_BACKEND": backend,
         "CUDA_VISIBLE_DEVICES": "-1",
-        # Most of JAX's time goes into compiling what runs once.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-        "--xla_llvm_disable_expensive_passes=true",
+        # The second process compiles little anew.
         "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
