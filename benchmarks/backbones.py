@@ -22,6 +22,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 from absl import app, flags
@@ -95,7 +96,8 @@ def work(folder):
         try:
             result = done(method, family, path)
         except Exception as error:  # whatever a cell raises is its result
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            text = str(error).strip() or repr(error)
+            reason = " ".join(text.split())
             result = {"cell": reason[:200].replace("|", "/")}
         result["seconds"] = time.time() - start + known.get("seconds", 0)
         path.with_suffix(".json").write_text(json.dumps(result))
@@ -117,9 +119,7 @@ def run(backend, folder):
         **os.environ,
         "KERAS_BACKEND": backend,
         "CUDA_VISIBLE_DEVICES": "-1",
-        # Most of JAX's time goes into compiling what runs once.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 "
-        "--xla_llvm_disable_expensive_passes=true",
+        # The second process compiles little anew.
         "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
@@ -174,20 +174,19 @@ def header():
     ).stdout.strip()
     names = ("keras", "keras-hub", "tensorflow", "jax", "torch")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    command = ["python benchmarks/backbones.py", *sys.argv[1:]]
-    return [
-        "# Results: every method on every family of backbones",
-        "",
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--work_dir")]
+    command = " ".join(["python benchmarks/backbones.py", *arguments])
+    text = (
         "Tiny random networks of KerasHub's families. One process builds a "
-        "method, trains one step, predicts",
-        "and saves; a new process loads the file and predicts the same to "
-        f"{TOLERANCE:g}.",
-        "",
-        f"`{' '.join(command)}`, commit {commit}, {os.cpu_count()} cores "
-        f"({platform.machine()}), {datetime.date.today()},",
-        f"Python {platform.python_version()}, {', '.join(versions)}.",
-        "",
-    ]
+        "method, trains one step, predicts and saves; a new process loads the "
+        f"file and predicts the same to {TOLERANCE:g}. Times are sums over "
+        "the cells, of a machine that other jobs may use as well. "
+        f"`{command}`, commit {commit}, {os.cpu_count()} cores "
+        f"({platform.machine()}), {datetime.date.today()}, Python "
+        f"{platform.python_version()}, {', '.join(versions)}."
+    )
+    title = "# Results: every method on every family of backbones"
+    return [title, "", *textwrap.wrap(text, 100), ""]
 
 
 def main(_):

@@ -21,8 +21,10 @@ map, so that nothing but the method differs. Progress is told on stderr.
 import datetime
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
+import textwrap
 import time
 
 import keras
@@ -215,16 +217,12 @@ def origin():
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.strip()
-    command = " ".join(
-        f'--{key}="{value}"' if " " in value else f"--{key}={value}"
-        for key, _, value in (a[2:].partition("=") for a in sys.argv[1:])
-    ).replace("=True", "")
-    return [
-        f"`python benchmarks/methods.py {command}`",
-        f"(commit {commit}, {os.cpu_count()} cores, {datetime.date.today()}; "
-        f"{description()}):",
-        "",
-    ]
+    command = shlex.join(["python", "benchmarks/methods.py", *sys.argv[1:]])
+    text = (
+        f"`{command}` (commit {commit}, {os.cpu_count()} cores, "
+        f"{datetime.date.today()}; {description()}):"
+    )
+    return [*textwrap.wrap(text, 100, break_long_words=False), ""]
 
 
 def description():

@@ -170,7 +170,6 @@ class GraphFamily:
         if self.ends_in_tokens:
             images = at_known_size(images, self.network)
             self._check_size(images.shape[1:3])
-        self._check_graph_size(images.shape[1:3], places)
         # Past `__call__`, which insists on the size a network was built for.
         if again:
             from keras_fgvc.backbones.remat import run
@@ -178,6 +177,7 @@ class GraphFamily:
             outputs = run(self.graph, [images])
         else:
             outputs = keras.tree.flatten(self.graph.call(images))
+        self._check_channels(images.shape[1:3], outputs, places)
         return [
             self._as_grid(output) if len(output.shape) == 3 else output
             for output in outputs
@@ -197,14 +197,14 @@ class GraphFamily:
                 "`image_size`, or build the network for another size."
             )
 
-    def _check_graph_size(self, size, places):
-        """Raises if a network of fixed size computes nonsense at another."""
+    def _check_channels(self, size, outputs, places):
+        """Raises if a network of fixed size computes nonsense at another.
+
+        Of the maps themselves: Keras cannot infer shapes while JAX trains.
+        """
         built = self.network.inputs[0].shape[1:3]
-        if None in (*built, *size) or self.ends_in_tokens:
-            return
-        for place in places:
-            channels = self.shape(place, *size)[-1]
-            if channels != self.tensors[place.key].shape[-1]:
+        for place, output in zip(places, outputs, strict=True):
+            if output.shape[-1] != self.tensors[place.key].shape[-1]:
                 raise ValueError(
                     f"The images must be {built[0]} x {built[1]} pixels, the "
                     f"size that the network {self.network.name!r} was built "

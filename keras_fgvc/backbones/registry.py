@@ -94,7 +94,7 @@ class Entry(NamedTuple):
 
     @property
     def has_torch_files(self) -> bool:
-        """Whether files of PyTorch fit this entry."""
+        """True if files of PyTorch fit this entry."""
         is_ours = self.torchvision is not None
         return is_ours or self.constructor.startswith("ConvNeXt")
 

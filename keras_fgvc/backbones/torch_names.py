@@ -1,4 +1,4 @@
-"""Which tensor of a PyTorch file belongs to which weight of a network.
+"""Names of a network's weights in the files of PyTorch.
 
 ResNets are named as torchvision's modules. ConvNeXts and vision transformers
 go by timm's names, which DINOv2's own files share; the names of torchvision
