@@ -100,6 +100,7 @@ def work(folder):
             reason = " ".join(text.split())
             result = {"cell": reason[:200].replace("|", "/")}
         result["seconds"] = time.time() - start + known.get("seconds", 0)
+        result["commit"] = known.get("commit") or commit()
         path.with_suffix(".json").write_text(json.dumps(result))
         print(folder.name, path.name, result)
         keras.utils.clear_session()
@@ -163,15 +164,26 @@ def counts(found):
     return [*lines, ""]
 
 
-def header():
-    """What was run, of which commit, where and when."""
-    import importlib.metadata
-
-    commit = subprocess.run(
+def commit():
+    """The commit that the working tree is at."""
+    return subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
         stdout=subprocess.PIPE,
         text=True,
     ).stdout.strip()
+
+
+def header(found):
+    """What was run, of which commit, where and when."""
+    import importlib.metadata
+
+    commits = sorted(
+        {
+            result.get("commit", "unknown")
+            for results in found.values()
+            for result in results.values()
+        }
+    )
     names = ("keras", "keras-hub", "tensorflow", "jax", "torch")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
     arguments = [a for a in sys.argv[1:] if not a.startswith("--work_dir")]
@@ -181,7 +193,7 @@ def header():
         "method, trains one step, predicts and saves; a new process loads the "
         f"file and predicts the same to {TOLERANCE:g}. Times are sums over "
         "the cells, of a machine that other jobs may use as well. "
-        f"`{command}`, commit {commit}, {os.cpu_count()} cores "
+        f"`{command}`, commits {', '.join(commits)}, {os.cpu_count()} cores "
         f"({platform.machine()}), {datetime.date.today()}, Python "
         f"{platform.python_version()}, {', '.join(versions)}."
     )
@@ -202,7 +214,7 @@ def main(_):
         lines += table(backend, results)
     print("\n".join(lines))
     if FLAGS.write:
-        PAGE.write_text("\n".join(header() + lines))
+        PAGE.write_text("\n".join(header(found) + lines))
 
 
 if __name__ == "__main__":
