@@ -11,7 +11,6 @@ from keras_fgvc.backbones import (
     registry,
     token_families,
     torch_names,
-    torch_weights,
 )
 from keras_fgvc.backbones import weights as weight_files
 from keras_fgvc.backbones.families import ends_in_tokens
@@ -53,7 +52,7 @@ def settle(backbone, weights, preprocessing="own", tokens=None):
         backbone = os.fspath(backbone)
         if not is_preset(backbone):
             _check_named(backbone, preprocessing, tokens)
-            if torch_weights.is_torch_file(weights):
+            if registry.is_torch_file(weights):
                 return registry.for_torch_file(backbone)
             return backbone
         network, own = _load_preset(backbone, weights, preprocessing)
@@ -142,7 +141,7 @@ def _load_preset(backbone, weights, preprocessing):
 def _load_file(network, weights):
     """Fills a network that has no name with a file of PyTorch."""
     is_known = is_hub(network) and torch_names.is_known(network)
-    if not (is_known and torch_weights.is_torch_file(weights)):
+    if not (is_known and registry.is_torch_file(weights)):
         raise ValueError(
             "`weights` must be None where `backbone` is a keras.Model: load "
             "the weights into the model first. Only KerasHub's ViT, DeiT and "

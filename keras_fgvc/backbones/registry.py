@@ -1,12 +1,15 @@
 """The table of named backbones: constructor and expected pixel values."""
 
 import difflib
+import os
 from typing import NamedTuple
 
 import keras
 
 from keras_fgvc.backbones.wide_resnet import wide_resnet
 
+SAFETENSORS = ".safetensors"
+TORCH_SUFFIXES = (".pth", ".pt", ".bin", SAFETENSORS)
 # How keras.applications expects pixels: "tf" is -1..1, "torch" is 0..1 less
 # the ImageNet mean over its deviation, "caffe" is BGR less the mean, and
 # "included" models already hold their own rescaling.
@@ -158,3 +161,9 @@ def construct(entry: Entry, **options) -> keras.Model:
         return wide_resnet(**{"include_top": False, **entry.options, **options})
     constructor = getattr(keras.applications, entry.constructor)
     return constructor(**{"include_top": False, "weights": None, **options})
+
+
+def is_torch_file(weights) -> bool:
+    """Tells whether the argument `weights` names a file of PyTorch."""
+    is_path = isinstance(weights, (str, os.PathLike))
+    return is_path and os.fspath(weights).endswith(TORCH_SUFFIXES)

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 
 from keras_fgvc.backbones import safetensors, torch_names
+from keras_fgvc.backbones.registry import SAFETENSORS
 
-SAFETENSORS = ".safetensors"
-SUFFIXES = (".pth", ".pt", ".bin", SAFETENSORS)
 # Where training scripts put the weights, the plain ones before averages.
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module")
 _WRAPPERS += ("net", "network", "weights", "params", "model_ema", "ema")
@@ -25,12 +24,6 @@ _AXES = {4: (2, 3, 1, 0), 3: (0, 1, 2), 2: (1, 0), 1: (0,)}
 _UNUSED = ("num_batches_tracked", "fc.weight", "fc.bias", "mask_token")
 _UNUSED += tuple(f"head{end}" for end in (".weight", ".bias"))
 _UNUSED += tuple(f"head_dist{end}" for end in (".weight", ".bias"))
-
-
-def is_torch_file(weights) -> bool:
-    """Tells whether the argument `weights` names a file of PyTorch."""
-    is_path = isinstance(weights, (str, os.PathLike))
-    return is_path and os.fspath(weights).endswith(SUFFIXES)
 
 
 def load(model: keras.Model, path: str, backbone: str) -> None:

@@ -211,7 +211,7 @@ def _check_exists(path, backbone: str) -> None:
 
 def _model_of_file(entry, backbone: str, path: str) -> keras.Model:
     _check_exists(path, backbone)
-    if torch_weights.is_torch_file(path):
+    if registry.is_torch_file(path):
         if not entry.has_torch_files:
             raise ValueError(
                 f"`weights` of {backbone!r} must be a file of Keras, because "
