@@ -37,7 +37,7 @@ def bounded_deltas(deltas, cells):
     is one number, or two, for down and across.
     """
     deltas = at_least_float32(deltas)
-    center = ops.tanh(deltas[..., :2]) / cells
+    center = ops.tanh(deltas[..., :2]) / ops.cast(cells, deltas.dtype)
     height, width = deltas[..., 2], deltas[..., 3]
     size = (height + width) / 2
     stretch = ops.tanh((height - width) / MAX_LOG_STRETCH)

@@ -35,6 +35,7 @@ class GatedModel(ReplicatedModel):
 
     def predict(self, x, *args, **kwargs):
         """Predicts as `keras.Model.predict` does; images have a size to be."""
+        _check_size(self, x)
         with one_sentence(), keeping_weights(self):
             return super().predict(x, *args, **kwargs)
 
@@ -47,6 +48,7 @@ class GatedModel(ReplicatedModel):
             ValueError: If the targets do not hold one label per image, or a
                 label lies outside 0..num_classes-1.
         """
+        _check_size(self, x)
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         given = without_split(bound.arguments)
         gate = TargetGate(self.num_classes, given.get("class_weight"))
@@ -67,6 +69,7 @@ class GatedModel(ReplicatedModel):
         """Evaluates as `keras.Model.evaluate` does, with targets checked."""
         if kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked it
             return super().evaluate(x, y, *args, **kwargs)
+        _check_size(self, x)
         bound = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs)
         given = bound.arguments
         given |= given.pop("kwargs", {})
@@ -88,6 +91,7 @@ class GatedModel(ReplicatedModel):
         return_dict=False,
     ):
         """Trains as `keras.Model.train_on_batch` does; checks the targets."""
+        _check_size(self, x)
         gate = TargetGate(self.num_classes, class_weight)
         y, weights = gate.arrays(x, y, sample_weight)
         with one_sentence():
@@ -97,6 +101,7 @@ class GatedModel(ReplicatedModel):
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Tests as `keras.Model.test_on_batch` does, with targets checked."""
+        _check_size(self, x)
         gate = TargetGate(self.num_classes)
         y, weights = gate.arrays(x, y, sample_weight)
         with one_sentence():
@@ -108,6 +113,14 @@ class GatedModel(ReplicatedModel):
         if not isinstance(data, (list, tuple)):
             return gated(gate, data)[0]
         return gated(gate, *keras.utils.unpack_x_y_sample_weight(data))
+
+
+def _check_size(model, x):
+    """Checks the size of images that a graph for any size would not see."""
+    spec = getattr(x, "element_spec", None)  # of `tf.data`
+    if spec is not None:
+        x = keras.utils.unpack_x_y_sample_weight(spec)[0]
+    check_images(model, x)
 
 
 def _with(callback, given):

@@ -49,7 +49,11 @@ def test_everything_asked_for():
     )
     assert (recipe.image_size, recipe.load_size) == (96, 128)
     assert recipe.batch_size == 4
-    assert recipe.arguments == {"renormalize": True, "k": 2}
+    assert recipe.arguments == {
+        "batch_norm": "train",
+        "renormalize": True,
+        "k": 2,
+    }
     assert [stage.epochs for stage in recipe.stages] == [3, 3, 5, 3] * 2
     sizes = [stage.batch_size for stage in recipe.stages]
     assert sizes == [None, 7, None, None] * 2
@@ -77,7 +81,8 @@ def test_the_plain_network_takes_the_users_arguments_not_the_recipes():
         )
     )
     assert (recipe.method, recipe.load_size) == ("Baseline", 96)
-    assert recipe.arguments == {"tap": 16}
+    # What is fair for the control: its batch normalisation is the recipe's.
+    assert recipe.arguments == {"batch_norm": "train", "tap": 16}
 
 
 @pytest.mark.parametrize(

@@ -192,14 +192,11 @@ def classify(feature_map, num_classes, pooling, k, embedding_dim):
 
 def meanings(outputs):
     """Declares the outputs: behind a box the backbone sees a crop."""
-    cropped = "boxes" in outputs
-    span = "boxes" if cropped else "image"
-    found = {
-        "mean_activation": MapOf(span, "mean activation"),
-        "embedding": Embedding(),
-    }
-    if cropped:
+    found = {}
+    if "boxes" in outputs:
         found["boxes"] = ObjectBox(cropped=True)
     if "heatmap" in outputs:
         found["heatmap"] = MapOf("image", "heat map")
-    return found
+    span = "boxes" if "boxes" in outputs else "image"
+    found["mean_activation"] = MapOf(span, "mean activation")
+    return {**found, "embedding": Embedding()}
