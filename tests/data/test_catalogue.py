@@ -203,9 +203,9 @@ def test_the_table_as_an_example(tmp_path):
         return finished.stdout.splitlines()
 
     lines = run()
-    assert {len(line) for line in lines} == {120}
+    assert {len(line) for line in lines} == {80}
     first_cells = [line.split("|")[1].strip() for line in lines]
     assert set(available()) <= {cell.split()[0] for cell in first_cells if cell}
-    assert "/manufacturer" in first_cells
+    assert any("/manufacturer" in cell for cell in first_cells)
     folder = f"--data_dir={tmp_path}"
     assert "cub200: 200 classes" in run("--name=cub200", folder)[0]
