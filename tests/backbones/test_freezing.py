@@ -218,8 +218,11 @@ def test_networks_of_keras_hub(family, tmp_path):
     names = [weight.path for weight in model.trainable_weights]
     assert names
     assert len(names) < len(model.weights) / 2
-    copy = backbones.clone(model, "copy")
-    assert [weight.path for weight in copy.trainable_weights] == names
+    learns = [weight.trainable for weight in model.weights]
     model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert len(loaded.trainable_weights) == len(names)
+    for other in (
+        backbones.clone(model, "copy"),
+        keras.models.load_model(tmp_path / "model.keras"),
+    ):
+        # Not their paths: a network may name what is inside it anew.
+        assert [weight.trainable for weight in other.weights] == learns
