@@ -27,9 +27,8 @@ Before the first run it says how large a gain these images and seeds can show.
 FOLDER/ROW/search.json. Run it again to go on after an interruption; several
 processes may share the work by --rows. At the end it prints the table of all
 rows that were asked for, keeps it as OUT/table.md and draws OUT/gains.png;
---write=equal-budget-photographs puts the table into its page. For
---setting=digits the table has top-1 by the number of distractors (training has
-8), and the picture is OUT/clutter.png.
+--write=equal-budget-photographs puts the table into its page. Of digits it has
+top-1 by the number of distractors, training has 8, and OUT/clutter.png.
 """
 
 import dataclasses
@@ -102,7 +101,7 @@ def make_setting():
     if FLAGS.set:
         more = json.loads(FLAGS.set)
         changes["arguments"] = {**setting.arguments, **more}
-    return setting if not changes else dataclasses.replace(setting, **changes)
+    return dataclasses.replace(setting, **changes)
 
 
 def folds():
@@ -202,8 +201,7 @@ def open_data(seed, fold=None):
 
 @functools.lru_cache(maxsize=1)
 def in_memory(seed):
-    # Twice the side, so that crops are still sharp.
-    side = 2 * make_setting().image_size
+    side = 2 * make_setting().image_size  # so that crops are still sharp
     return data.open_dataset(FLAGS.data, seed=seed).in_memory(side)
 
 
@@ -258,6 +256,9 @@ def train(setting, recipe, run, workdir, split):
     if split == "test":
         test_with_clutter(setting, model, recipe, workdir)
     found = predict(model, images, recipe, split)
+    if run.region:  # the same photographs, so that rows can be compared
+        whole = open_data(run.seed, run.fold).subset(split).source
+        found = dataclasses.replace(found, image_digest=whole.identity())
     found.save(path)
     result = evaluation.evaluate_predictions(found)
     print(

@@ -163,8 +163,13 @@ def find_with(model, images, recipe):
     size = {"load_size": recipe.load_size}
     tau = evaluation.best_threshold(model, images, heatmap=name, **size)
     found = evaluation.evaluate(model, images, threshold=tau, **size)
-    share = found.localization[name]
-    return {"map": name, "threshold": tau, "share": share}
+    constant = found.constant_localization  # the best centred box, a mean one
+    return {
+        "map": name,
+        "threshold": tau,
+        "share": found.localization[name],
+        "constant_box": max(constant.values(), default=float("nan")),
+    }
 
 
 def clutter_table(setting, runs, picture):
