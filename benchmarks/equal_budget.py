@@ -99,8 +99,7 @@ def make_setting():
     given = {"epochs": FLAGS.epochs, "image_size": FLAGS.image_size}
     changes = {name: value for name, value in given.items() if value}
     if FLAGS.set:
-        more = json.loads(FLAGS.set)
-        changes["arguments"] = {**setting.arguments, **more}
+        changes["arguments"] = {**setting.arguments, **json.loads(FLAGS.set)}
     return dataclasses.replace(setting, **changes)
 
 
