@@ -457,6 +457,7 @@ def test_another_named_backbone_takes_no_file(tmp_path):
 
 
 def test_a_resnet_with_a_torch_file_is_torch_s(tmp_path):
+    pytest.importorskip("torch")
     (tmp_path / "resnet50.pth").write_bytes(b"anything")
     with pytest.raises(ValueError, match=r"state dict of resnet50_v1_5: it is"):
         backbones.build("resnet50", weights=tmp_path / "resnet50.pth")
