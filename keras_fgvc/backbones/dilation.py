@@ -43,17 +43,7 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
             a layer that cannot be dilated: a nested model, or a layer that
             mixes or skips cells and is no convolution or pooling of Keras.
     """
-    if output_stride not in OUTPUT_STRIDES:
-        raise ValueError(
-            "`output_stride` must be None, 8 or 16. "
-            f"Received: output_stride={output_stride!r}."
-        )
-    if find_nested(model) is not None:
-        raise _refusal(
-            model.name,
-            "a network of KerasHub or one that ends in tokens is kept whole, "
-            "as one layer, so that a saved model loads",
-        )
+    _check(model, output_stride)
     strides = _strides_around(model)
     unpadded = {}  # id of a padded map -> (that map, the map before)
 
@@ -86,6 +76,20 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
     own = {operation.name: after for operation, (_, after) in strides.items()}
     setattr(dilated, tap_finder.OWN_STRIDES, own)
     return dilated
+
+
+def _check(model, output_stride) -> None:
+    if output_stride not in OUTPUT_STRIDES:
+        raise ValueError(
+            "`output_stride` must be None, 8 or 16. "
+            f"Received: output_stride={output_stride!r}."
+        )
+    if find_nested(model) is not None:
+        raise _refusal(
+            model.name,
+            "a network of KerasHub or one that ends in tokens is kept whole, "
+            "as one layer, so that a saved model loads",
+        )
 
 
 def _strides_around(model) -> dict:

@@ -3,6 +3,7 @@
 import keras
 
 from keras_fgvc.backbones import taps as tap_finder
+from keras_fgvc.backbones.own_models import check_is_image_model
 
 
 def insert(model: keras.Model, layers: dict) -> keras.Model:
@@ -51,7 +52,9 @@ def insert(model: keras.Model, layers: dict) -> keras.Model:
     with `batch_norm="frozen"` freezes the new layer's batch normalisation
     with the rest.
     """
-    _check_model(model)
+    check_is_image_model(
+        "model", model, "a keras.Model, such as backbones.build returns"
+    )
     _check_layers(layers)
     places = _places(model, layers)
     seen = set()
@@ -118,22 +121,6 @@ def _apply(layer, feature_map, tap):
 def _outputs(model: keras.Model):
     """One tensor, or the structure that a functional model returns."""
     return model.outputs[0] if len(model.outputs) == 1 else model.output
-
-
-def _check_model(model) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a keras.Model, such as backbones.build returns. "
-            f"Received: {model!r} (of type {type(model).__name__})."
-        )
-    inputs = getattr(model, "inputs", None) or []
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise ValueError(
-            "`model` must be a functional or Sequential model with one image "
-            "input (batch, height, width, channels), and must be built. "
-            f"Received: model {model.name!r} with input shapes "
-            f"{[tuple(tensor.shape) for tensor in inputs]}."
-        )
 
 
 def _check_layers(layers) -> None:

@@ -26,23 +26,34 @@ def check(model, warns: bool) -> None:
         model: What the user gave.
         warns: Whether to warn of a preprocessing that is missing.
     """
+    hint = "a name of backbones.available() or a keras.Model"
+    check_is_image_model("backbone", model, hint)
+    check_channels(model)
+    if warns:
+        warn_of_pixels(model)
+
+
+def check_is_image_model(argument: str, model, wanted: str) -> None:
+    """Raises unless a value is a built model with one image input.
+
+    Args:
+        argument: What the caller calls the value.
+        model: What the user gave.
+        wanted: What the argument takes, for the message.
+    """
     if not isinstance(model, keras.Model):
         raise TypeError(
-            "`backbone` must be a name of backbones.available() or a "
-            f"keras.Model. Received: {model!r} "
+            f"`{argument}` must be {wanted}. Received: {model!r} "
             f"(of type {type(model).__name__})."
         )
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise ValueError(
-            "`backbone` must be a functional or Sequential model with one "
+            f"`{argument}` must be a functional or Sequential model with one "
             "image input (batch, height, width, channels), and must be built. "
             f"Received: model {model.name!r} with input shapes "
             f"{[tuple(tensor.shape) for tensor in inputs]}."
         )
-    check_channels(model)
-    if warns:
-        warn_of_pixels(model)
 
 
 def check_channels(model: keras.Model) -> None:

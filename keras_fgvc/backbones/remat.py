@@ -1,4 +1,4 @@
-"""Rematerialization: less memory in training, about a third more time.
+"""Rematerialization: less memory in training, for a second forward pass.
 
 Only what goes from one block to the next is kept for the gradient; what a
 block computes inside is computed again when its gradient is (Chen et al.,

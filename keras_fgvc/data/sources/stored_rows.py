@@ -176,8 +176,13 @@ def check_space(stored: StoredRows, *, will_start_anew) -> None:
     else:  # the file of a split that was begun has its room already
         begun = [s for s in stored.split_sizes if stored._is_whole(s)]
         needed -= sum(stored.split_sizes[s] for s in begun) * stored.row_bytes
-    remedy = 'Give a folder on a larger disk, dtype="float16", or a smaller'
-    check_room(stored.folder, needed, freed, f"{remedy} `load_size`.")
+    check_room(
+        stored.folder,
+        needed,
+        freed,
+        'Give a folder on a larger disk, dtype="float16", or a smaller '
+        "`load_size`.",
+    )
 
 
 class CheckedCompute:

@@ -82,7 +82,9 @@ class Coarse2Fine(FineGrainedModel):
         kernel_offset: Added to every initial attention weight, over the square
             root of the number of channels. Defaults to 0.1: features behind a
             ReLU are positive, and purely orthogonal kernels (0, the paper's)
-            light half of the maps up on the background at first.
+            light half of the maps up on the background at first. Give 0 where
+            features are strongest at the border, as at stride 16 of a
+            MobileNetV2.
         maps_norm: Of each map before its ReLU: `"standardize"` (default, mean
             0 and variance 1 over the image), `"batch"` (batch normalisation,
             WS-DAN's code) or `"none"`: a map whose scores are all negative is
